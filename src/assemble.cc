@@ -1,0 +1,220 @@
+#include "assemble.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "core/sql.h"
+#include "postgres/database.h"
+#include "sqlite/connection.h"
+#include "sqlite/database.h"
+
+namespace backfill {
+namespace {
+
+std::unique_ptr<Database> connect(const std::string& url, const std::string& job, const std::string& role,
+                                  ExitCode unreachable) {
+  try {
+    if (is_sqlite_url(url)) return std::make_unique<SqliteDatabase>(url, job);
+    return std::make_unique<PostgresDatabase>(url, job, role);
+  } catch (const Error& error) {
+    throw error.exit_code() == ExitCode::failed ? error.ending_with(unreachable) : error;
+  }
+}
+
+// Losing a connection later on is as bad as not getting one.
+template <class Look>
+void look(ExitCode unreachable, Look look_at) {
+  try {
+    look_at();
+  } catch (const Error& error) {
+    throw error.kind() == ErrorKind::retry ? error.ending_with(unreachable) : error;
+  }
+}
+
+WriteMode write_mode(const Assembly& assembly) {
+  const bool in_place = assembly.source_table.identity == assembly.target_table.identity;
+  return assembly.job.target.write.value_or(in_place ? WriteMode::update : WriteMode::insert_missing);
+}
+
+void bind_plugin(Assembly& assembly, const std::vector<ReadColumn>& columns, LayoutRequest& request) {
+  const Job& job = assembly.job;
+  assembly.plugin = Plugin::open(job.transform.plugin, job.file.parent_path());
+  assembly.offer = {job.name, columns, assembly.target_table.columns, job.transform.options};
+  request.plugin = bind_columns(*assembly.plugin, assembly.offer);
+}
+
+// The target's name for each source key column.
+std::vector<std::string> target_key(const Assembly& assembly) {
+  const Job& job = assembly.job;
+  const std::vector<std::string>& source_key = assembly.source_table.key;
+  if (job.target.key.empty()) return source_key;
+  if (job.target.key.size() != source_key.size()) {
+    throw Error(ExitCode::unsafe, fmt::format("target.key names {} columns, the source key has {}: {}",
+                                              job.target.key.size(), source_key.size(), join(source_key, ", ")));
+  }
+  if (job.source.key.empty()) return job.target.key;
+  // The key of an index may be in another order than the job's; target.key answers source.key.
+  std::vector<std::string> names;
+  for (const std::string& name : source_key) {
+    const auto at = std::find(job.source.key.begin(), job.source.key.end(), name);
+    if (at == job.source.key.end()) return job.target.key;
+    names.push_back(job.target.key[static_cast<std::size_t>(at - job.source.key.begin())]);
+  }
+  return names;
+}
+
+bool mentions(const std::string& expression, const std::string& name) {
+  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  for (std::size_t at = expression.find(name); at != std::string::npos; at = expression.find(name, at + 1)) {
+    const bool begins = at == 0 || !is_word(expression[at - 1]);
+    const std::size_t end = at + name.size();
+    const bool ends = end == expression.size() || !is_word(expression[end]);
+    if (begins && ends) return true;
+  }
+  return false;
+}
+
+// Why doing a batch twice would change its outcome: it reads what it writes, or it inserts.
+std::string reason_for_ledger(const LayoutRequest& request, const Layout& layout) {
+  if (request.mode == WriteMode::insert) return "write = \"insert\" finds the rows of a batch done twice in its way";
+  if (!layout.in_place) return "";
+  for (const WriteColumn& column : layout.write) {
+    if (column.role != WriteColumn::Role::value) continue;
+    const std::string& name = column.target.name;
+    const auto reads = [&](int input) { return request.columns[static_cast<std::size_t>(input)].column.name == name; };
+    if (request.plugin && std::any_of(request.plugin->inputs.begin(), request.plugin->inputs.end(), reads)) {
+      return "the plugin reads column " + name + ", which it writes";
+    }
+    for (const ReadColumn& read : request.columns) {
+      if (!read.expression.empty() && mentions(read.expression, name)) {
+        return "the expression " + read.expression + " reads column " + name + ", which is written";
+      }
+    }
+  }
+  return "";
+}
+
+Fingerprint make_fingerprint(const Assembly& assembly) {
+  Fingerprint fields = fingerprint(assembly.job);
+  fields["source.key"] = join(assembly.source_table.key, ", ");
+  fields["target.write"] = write_mode_name(assembly.write.mode);
+  std::vector<std::string> key;
+  std::vector<std::string> values;
+  for (const WriteColumn& column : assembly.layout.write) {
+    if (column.role == WriteColumn::Role::key) key.push_back(column.target.name);
+    if (column.role == WriteColumn::Role::value) values.push_back(column.target.name);
+  }
+  fields["target.key"] = join(key, ", ");
+  fields["target.columns"] = join(values, ", ");
+  if (assembly.plugin) {
+    fields["transform.plugin"] = assembly.plugin->name();
+    fields["transform.version"] = assembly.plugin->version();
+  }
+  return fields;
+}
+
+void decide_ledger(Assembly& assembly) {
+  const LedgerMode mode = assembly.job.target.ledger;
+  const bool wanted = mode == LedgerMode::on || (mode == LedgerMode::automatic && !assembly.ledger_reason.empty());
+  if (wanted) assembly.write.ledger = LedgerSpec{assembly.job.name, ""};
+}
+
+}  // namespace
+
+Assembly assemble(const Job& job) {
+  Assembly assembly;
+  assembly.job = job;
+  assembly.source = connect(job.source.url, job.name, "source", ExitCode::source_unreachable);
+  assembly.target = connect(job.target.url, job.name, "target", ExitCode::target_unreachable);
+
+  LayoutRequest request;
+  look(ExitCode::source_unreachable, [&] {
+    assembly.source_table = assembly.source->inspect(job.source.table, job.source.key, job.source.where);
+    request.columns = assembly.source->type_columns(assembly.source_table, job.source.columns);
+  });
+  look(ExitCode::target_unreachable, [&] {
+    // The source key's names when the job gives none; they need a unique index there too.
+    const std::vector<std::string> key = target_key(assembly);
+    assembly.target_table = assembly.target->inspect(job.target.table, key, "");
+  });
+
+  request.source = assembly.source_table;
+  request.target = assembly.target_table;
+  request.target_key = target_key(assembly);
+  request.mode = write_mode(assembly);
+  request.row_version = assembly.source->row_version();
+  request.target_reads_binary = assembly.target->reads_binary();
+  if (!job.transform.plugin.empty()) bind_plugin(assembly, request.columns, request);
+  assembly.layout = make_layout(request);
+  assembly.ledger_reason = reason_for_ledger(request, assembly.layout);
+
+  assembly.read.table = assembly.source_table.name;
+  assembly.read.columns = assembly.layout.read;
+  assembly.read.where = job.source.where;
+  assembly.read.bytes_max = static_cast<std::size_t>(job.batch.max_bytes);
+  for (const std::string& name : assembly.source_table.key) {
+    const int at = find_column(assembly.source_table.columns, name);
+    assembly.read.key.push_back(assembly.source_table.columns[static_cast<std::size_t>(at)]);
+  }
+  assembly.write.table = assembly.target_table.name;
+  assembly.write.columns = assembly.layout.write;
+  assembly.write.mode = request.mode;
+  assembly.write.version_column = job.target.version_column;
+  decide_ledger(assembly);
+
+  look(ExitCode::source_unreachable, [&] { assembly.source->check_source(assembly.source_table, assembly.read); });
+  look(ExitCode::target_unreachable, [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
+  assembly.fingerprint = make_fingerprint(assembly);
+  return assembly;
+}
+
+Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock, Log& log,
+                               std::stop_token stop) {
+  Backoff waits(backoff, clock);
+  while (true) {
+    try {
+      return assemble(job);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::retry) throw;
+      log.write(LogLevel::warning, "will try again", {{"reason", error.what()}});
+      if (!waits.wait(stop)) throw;
+    }
+  }
+}
+
+std::unique_ptr<Transform> make_transform(const Assembly& assembly) {
+  if (!assembly.plugin) return std::make_unique<Projection>(assembly.layout);
+  return std::make_unique<PluginTransform>(assembly.plugin, assembly.offer, assembly.layout);
+}
+
+RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
+  WriteSpec write = assembly.write;
+  if (write.ledger) write.ledger->run_id = run_id;
+  RunParts parts;
+  parts.make_source = [&assembly] { return assembly.source->make_source(assembly.read); };
+  parts.make_runner_parts = [&assembly, write] {
+    return ChunkRunner::Parts{assembly.source->make_source(assembly.read), make_transform(assembly),
+                              assembly.target->make_target(write)};
+  };
+  if (write.ledger) parts.ledger = assembly.target->make_ledger(write);
+  parts.lock = assembly.target->make_runner_lock();
+  parts.layout = assembly.layout;
+  return parts;
+}
+
+RunOptions make_run_options(const Job& job) {
+  RunOptions options;
+  options.workers = job.workers;
+  options.sizer = {job.batch.size,        job.batch.min_size,    job.batch.max_size,
+                   job.batch.max_bytes, job.batch.target_time, job.batch.adaptive};
+  options.backoff.retries = job.limits.retries;
+  options.share = job.throttle.enabled ? job.throttle.share : 1.0;
+  options.rejected_max = job.limits.max_rejected;
+  options.rejected_share_max = job.limits.max_rejected_share;
+  if (job.schedule.max_runtime) options.runtime_max = *job.schedule.max_runtime;
+  return options;
+}
+
+}  // namespace backfill

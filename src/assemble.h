@@ -1,0 +1,48 @@
+// assemble.h
+//
+// Makes the parts that a Job asks for. The only file that knows every concrete class.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/database.h"
+#include "core/layout.h"
+#include "engine/run.h"
+#include "job/job.h"
+#include "plugin/plugin_transform.h"
+
+namespace backfill {
+
+// What both ends and the plugin say of a job before anything is read or written.
+struct Assembly {
+  Job job;
+  std::unique_ptr<Database> source;
+  std::unique_ptr<Database> target;
+  TableFacts source_table;
+  TableFacts target_table;
+  std::shared_ptr<const Plugin> plugin;    // none: no plugin
+  PluginOffer offer;
+  Layout layout;
+  ReadSpec read;
+  WriteSpec write;
+  std::string ledger_reason;               // why doing a batch twice would do harm; empty: it would not
+  Fingerprint fingerprint;
+};
+
+// Looks at the tables and binds the plugin; changes nothing. Throws Error when the run would be
+// refused: unreachable ends, missing tables, keys, privileges, a plugin that does not fit.
+Assembly assemble(const Job& job);
+
+// As assemble(), but waits out a database that is not there yet.
+Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock, Log& log,
+                               std::stop_token stop);
+
+// `assembly` must outlive the parts.
+RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);
+std::unique_ptr<Transform> make_transform(const Assembly& assembly);
+RunOptions make_run_options(const Job& job);
+
+}  // namespace backfill

@@ -1,0 +1,375 @@
+#include "checkpoint/checkpoint_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "checkpoint/schema.h"
+#include "core/error.h"
+#include "support/clock.h"
+
+namespace backfill {
+namespace {
+
+constexpr std::array kStateNames = {"running", "paused", "stopped", "complete", "failed"};
+
+RunState run_state(const std::string& name) {
+  for (std::size_t i = 0; i < kStateNames.size(); ++i) {
+    if (name == kStateNames[i]) return static_cast<RunState>(i);
+  }
+  throw Error(ErrorKind::stop, "the checkpoint holds a run in an unknown state: " + name);
+}
+
+std::string left_as_it_is(const std::filesystem::path& path, const std::string& why) {
+  return "open the checkpoint " + path.string() + ": " + why +
+         "; it is left as it is: name another with --checkpoint, or move it away";
+}
+
+// A file readable by its owner only, made before SQLite would make one that others can read.
+void create_file(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+  if (file >= 0) {
+    ::close(file);
+    return;
+  }
+  if (errno == EEXIST) return;
+  throw Error(ExitCode::usage, "create the checkpoint " + path.string() + ": " + std::strerror(errno) +
+                                   "; its folder must exist and be writable");
+}
+
+std::int64_t pragma(SqliteConnection& connection, const std::string& name) {
+  SqliteStatement statement = connection.prepare("PRAGMA " + name);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+bool is_empty(SqliteConnection& connection) {
+  SqliteStatement statement = connection.prepare("SELECT count(*) FROM sqlite_schema");
+  statement.step();
+  return statement.integer(0) == 0;
+}
+
+// True when the file is a checkpoint, false when it is an empty database.
+bool check_format(SqliteConnection& connection, const std::filesystem::path& path) {
+  const std::int64_t application = pragma(connection, "application_id");
+  if (application == 0 && is_empty(connection)) return false;
+  if (application != kCheckpointApplicationId) {
+    throw Error(ExitCode::usage, left_as_it_is(path, "it is a SQLite database of another program"));
+  }
+  const std::int64_t format = pragma(connection, "user_version");
+  if (format > kCheckpointFormat) {
+    throw Error(ExitCode::usage, left_as_it_is(path, "its format " + std::to_string(format) +
+                                                         " is newer than this program's " +
+                                                         std::to_string(kCheckpointFormat)));
+  }
+  return true;
+}
+
+void create_schema(SqliteConnection& connection) {
+  SqliteTransaction transaction(connection);
+  connection.execute(kCheckpointSchema);
+  connection.execute("PRAGMA application_id = " + std::to_string(kCheckpointApplicationId));
+  connection.execute("PRAGMA user_version = " + std::to_string(kCheckpointFormat));
+  transaction.commit();
+}
+
+// Opens and checks; whatever is wrong with the file itself is a matter of usage.
+std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path, SqliteConnection::Mode mode,
+                                               bool& has_schema) {
+  try {
+    auto connection = std::make_unique<SqliteConnection>(path.string(), mode);
+    has_schema = check_format(*connection, path);
+    return connection;
+  } catch (const Error& error) {
+    if (error.exit_code() == ExitCode::usage || error.kind() == ErrorKind::retry) throw;
+    throw Error(ExitCode::usage, left_as_it_is(path, error.what()));
+  }
+}
+
+// Binds the parameters of a statement in order.
+class Binder {
+ public:
+  explicit Binder(SqliteStatement& statement) : statement_(statement) {}
+
+  Binder& text(const std::string& value) {
+    statement_.bind_text(++at_, value);
+    return *this;
+  }
+  Binder& integer(std::int64_t value) {
+    statement_.bind_integer(++at_, value);
+    return *this;
+  }
+  Binder& real(double value) {
+    statement_.bind_real(++at_, value);
+    return *this;
+  }
+  Binder& real(const std::optional<double>& value) {
+    if (value) return real(*value);
+    statement_.bind_null(++at_);
+    return *this;
+  }
+  Binder& integer(const std::optional<std::int64_t>& value) {
+    if (value) return integer(*value);
+    statement_.bind_null(++at_);
+    return *this;
+  }
+  Binder& key(const std::optional<Key>& value) {
+    if (value) return text(value->to_json());
+    statement_.bind_null(++at_);
+    return *this;
+  }
+
+ private:
+  SqliteStatement& statement_;
+  int at_ = 0;
+};
+
+// Reads the columns of a row in order.
+class Reader {
+ public:
+  explicit Reader(const SqliteStatement& statement) : statement_(statement) {}
+
+  std::string text() { return std::string(statement_.bytes(at_++)); }
+  std::int64_t integer() { return statement_.integer(at_++); }
+  double real() { return statement_.real(at_++); }
+  std::optional<double> maybe_real() {
+    if (!statement_.is_null(at_)) return real();
+    ++at_;
+    return std::nullopt;
+  }
+  std::optional<std::int64_t> maybe_integer() {
+    if (!statement_.is_null(at_)) return integer();
+    ++at_;
+    return std::nullopt;
+  }
+  std::optional<Key> maybe_key() {
+    if (!statement_.is_null(at_)) return Key::from_json(text());
+    ++at_;
+    return std::nullopt;
+  }
+
+ private:
+  const SqliteStatement& statement_;
+  int at_ = 0;
+};
+
+constexpr const char* kRunColumns =
+    "run_id, state, reason, started_at, updated_at, elapsed_s, throttled_s, rows_read, rows_written, "
+    "rows_skipped, rows_rejected, rows_unchanged, rows_conflicts, rows_estimated, batches_done, "
+    "batches_retried, batches_split, progress, rate_rows_per_s, eta_low_s, eta_high_s, batch_size, workers, "
+    "share, pressure, pressure_signal, all_visited, forced";
+
+}  // namespace
+
+const char* run_state_name(RunState state) { return kStateNames[static_cast<std::size_t>(state)]; }
+
+CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
+  create_file(path);
+  bool has_schema = false;
+  auto connection = open_checked(path, SqliteConnection::Mode::read_write, has_schema);
+  connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  if (!has_schema) create_schema(*connection);
+  return CheckpointStore(std::move(connection));
+}
+
+std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  bool has_schema = false;
+  auto connection = open_checked(path, SqliteConnection::Mode::read_only, has_schema);
+  if (!has_schema) return std::nullopt;
+  return CheckpointStore(std::move(connection));
+}
+
+std::optional<SavedRun> CheckpointStore::load() {
+  SqliteStatement statement = connection_->prepare(std::string("SELECT ") + kRunColumns + " FROM run");
+  if (!statement.step()) return std::nullopt;
+  Reader row(statement);
+  SavedRun run;
+  run.run_id = row.text();
+  run.state = run_state(row.text());
+  run.reason = row.text();
+  run.started_at = row.text();
+  run.updated_at = row.text();
+  run.elapsed_s = row.real();
+  run.throttled_s = row.real();
+  for (std::int64_t* count : {&run.rows.read, &run.rows.written, &run.rows.skipped, &run.rows.rejected,
+                              &run.rows.unchanged, &run.rows.conflicts}) {
+    *count = row.integer();
+  }
+  run.estimated_total = row.maybe_integer();
+  run.batches.done = row.integer();
+  run.batches.retried = row.integer();
+  run.batches.split = row.integer();
+  run.progress = row.real();
+  run.rate_rows_per_s = row.maybe_real();
+  run.eta_low_s = row.maybe_real();
+  run.eta_high_s = row.maybe_real();
+  run.batch_size = row.integer();
+  run.workers = static_cast<int>(row.integer());
+  run.share = row.real();
+  run.pressure = row.maybe_real();
+  run.pressure_signal = row.text();
+  run.all_visited = row.integer() != 0;
+  run.forced = row.text();
+
+  SqliteStatement bounds = connection_->prepare("SELECT key, end_key FROM watermark");
+  if (bounds.step()) {
+    Reader keys(bounds);
+    run.watermark = keys.maybe_key();
+    run.end_key = keys.maybe_key();
+  }
+  SqliteStatement ranges = connection_->prepare("SELECT after, upto FROM done_range ORDER BY place");
+  while (ranges.step()) {
+    Reader range(ranges);
+    const std::optional<Key> after = range.maybe_key();
+    run.done_ahead.push_back({after, *range.maybe_key()});
+  }
+  return run;
+}
+
+FingerprintFields CheckpointStore::fingerprint() {
+  FingerprintFields fields;
+  SqliteStatement statement = connection_->prepare("SELECT field, value FROM job");
+  while (statement.step()) fields.emplace(statement.bytes(0), statement.bytes(1));
+  return fields;
+}
+
+void CheckpointStore::start(const SavedRun& run, const std::string& job, const FingerprintFields& fingerprint) {
+  SqliteTransaction transaction(*connection_);
+  for (const char* table : {"job", "run", "watermark", "done_range", "dead_letter", "sample"}) {
+    connection_->execute(std::string("DELETE FROM ") + table);
+  }
+  job_ = job;
+  saved_watermark_.reset();
+  saved_ranges_.clear();
+  write_fingerprint(fingerprint);
+  write_run(run);
+  write_watermark(run);
+  transaction.commit();
+}
+
+void CheckpointStore::go_on(const SavedRun& run, const std::string& job, const FingerprintFields& fingerprint) {
+  SqliteTransaction transaction(*connection_);
+  job_ = job;
+  connection_->execute("DELETE FROM job");
+  write_fingerprint(fingerprint);
+  write_run(run);
+  transaction.commit();
+}
+
+void CheckpointStore::write_fingerprint(const FingerprintFields& fingerprint) {
+  SqliteStatement statement = connection_->prepare("INSERT INTO job (name, field, value) VALUES (?, ?, ?)");
+  for (const auto& [field, value] : fingerprint) {
+    Binder(statement).text(job_).text(field).text(value);
+    statement.run();
+  }
+}
+
+void CheckpointStore::save(const SavedRun& run, const std::vector<DeadLetter>& dead_letters,
+                           const std::optional<Sample>& sample) {
+  SqliteTransaction transaction(*connection_);
+  write_run(run);
+  write_watermark(run);
+  if (!dead_letters.empty()) {
+    SqliteStatement statement = connection_->prepare(
+        "INSERT OR REPLACE INTO dead_letter (key, code, message, \"values\", recorded_at) VALUES (?, ?, ?, ?, ?)");
+    for (const DeadLetter& letter : dead_letters) {
+      Binder(statement).text(letter.key).text(letter.code).text(letter.message).text(letter.values).text(run.updated_at);
+      statement.run();
+    }
+  }
+  if (sample) {
+    SqliteStatement statement = connection_->prepare("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    Binder(statement)
+        .text(sample->taken_at)
+        .real(sample->elapsed_s)
+        .integer(sample->rows_read)
+        .integer(sample->rows_written)
+        .real(sample->rate_rows_per_s)
+        .integer(sample->batch_size)
+        .real(sample->batch_ms)
+        .real(sample->share)
+        .real(sample->pressure)
+        .text(sample->reason);
+    statement.run();
+  }
+  transaction.commit();
+}
+
+std::vector<DeadLetter> CheckpointStore::dead_letters(std::size_t limit) {
+  SqliteStatement statement = connection_->prepare(
+      "SELECT key, code, message, \"values\" FROM dead_letter ORDER BY recorded_at, key LIMIT ?");
+  statement.bind_integer(1, static_cast<std::int64_t>(limit));
+  std::vector<DeadLetter> letters;
+  while (statement.step()) {
+    Reader row(statement);
+    DeadLetter letter;
+    letter.key = row.text();
+    letter.code = row.text();
+    letter.message = row.text();
+    letter.values = row.text();
+    letters.push_back(std::move(letter));
+  }
+  return letters;
+}
+
+void CheckpointStore::write_run(const SavedRun& run) {
+  SqliteStatement statement = connection_->prepare(
+      std::string("INSERT OR REPLACE INTO run (") + kRunColumns +
+      ", job) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Binder(statement)
+      .text(run.run_id)
+      .text(run_state_name(run.state))
+      .text(run.reason)
+      .text(run.started_at)
+      .text(run.updated_at)
+      .real(run.elapsed_s)
+      .real(run.throttled_s)
+      .integer(run.rows.read)
+      .integer(run.rows.written)
+      .integer(run.rows.skipped)
+      .integer(run.rows.rejected)
+      .integer(run.rows.unchanged)
+      .integer(run.rows.conflicts)
+      .integer(run.estimated_total)
+      .integer(run.batches.done)
+      .integer(run.batches.retried)
+      .integer(run.batches.split)
+      .real(run.progress)
+      .real(run.rate_rows_per_s)
+      .real(run.eta_low_s)
+      .real(run.eta_high_s)
+      .integer(run.batch_size)
+      .integer(run.workers)
+      .real(run.share)
+      .real(run.pressure)
+      .text(run.pressure_signal)
+      .integer(run.all_visited ? 1 : 0)
+      .text(run.forced)
+      .text(job_);
+  statement.run();
+}
+
+void CheckpointStore::write_watermark(const SavedRun& run) {
+  if (run.watermark != saved_watermark_ || !saved_watermark_) {
+    SqliteStatement statement =
+        connection_->prepare("INSERT OR REPLACE INTO watermark (run_id, key, end_key) VALUES (?, ?, ?)");
+    Binder(statement).text(run.run_id).key(run.watermark).key(run.end_key);
+    statement.run();
+    saved_watermark_ = run.watermark;
+  }
+  if (run.done_ahead == saved_ranges_) return;
+  connection_->execute("DELETE FROM done_range");
+  SqliteStatement statement = connection_->prepare("INSERT INTO done_range (upto, after, place) VALUES (?, ?, ?)");
+  for (std::size_t place = 0; place < run.done_ahead.size(); ++place) {
+    const DoneRange& range = run.done_ahead[place];
+    Binder(statement).key(range.upto).key(range.after).integer(static_cast<std::int64_t>(place));
+    statement.run();
+  }
+  saved_ranges_ = run.done_ahead;
+}
+
+}  // namespace backfill

@@ -1,0 +1,80 @@
+// checkpoint/checkpoint_store.h
+//
+// The checkpoint file: one SQLite database a job, one transaction a step, synced before a
+// step counts (journal WAL, synchronous FULL). It stores and never interprets; deciding what
+// a saved run means is the engine's.
+//
+// Readable with the sqlite3 shell: tables job, run, watermark, done_range, dead_letter,
+// sample, control. Created readable by its owner only.
+//
+// One thread at a time; other processes may read while a run writes.
+
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/saved_run.h"
+#include "core/chunk.h"
+#include "sqlite/connection.h"
+
+namespace backfill {
+
+// A point of the time series behind `report`.
+struct Sample {
+  std::string taken_at;          // UTC, ISO 8601
+  double elapsed_s = 0;
+  std::int64_t rows_read = 0;
+  std::int64_t rows_written = 0;
+  double rate_rows_per_s = 0;
+  std::int64_t batch_size = 0;
+  double batch_ms = 0;           // a batch's work, of those since the sample before
+  double share = 1;
+  std::optional<double> pressure;
+  std::string reason;
+};
+
+class CheckpointStore {
+ public:
+  // The file at `path`, made when it is not there. An unreadable, foreign or newer-format file
+  // throws Error(ExitCode::usage) and is left as it is.
+  static CheckpointStore open(const std::filesystem::path& path);
+
+  // For `status`: none when there is no file; the same errors.
+  static std::optional<CheckpointStore> open_existing(const std::filesystem::path& path);
+
+  // The run in the file; none when there is none.
+  std::optional<SavedRun> load();
+  FingerprintFields fingerprint();
+
+  // Forgets whatever is there and starts a run.
+  void start(const SavedRun& run, const std::string& job, const FingerprintFields& fingerprint);
+  // Goes on with the run that is there: as it is now, and for this fingerprint. Its ranges above
+  // the watermark stay until the next step.
+  void go_on(const SavedRun& run, const std::string& job, const FingerprintFields& fingerprint);
+
+  // One step: the run as it is now, with what is new.
+  void save(const SavedRun& run, const std::vector<DeadLetter>& dead_letters,
+            const std::optional<Sample>& sample);
+
+  // The oldest `limit` of them.
+  std::vector<DeadLetter> dead_letters(std::size_t limit);
+
+ private:
+  explicit CheckpointStore(std::unique_ptr<SqliteConnection> connection) : connection_(std::move(connection)) {}
+
+  void write_run(const SavedRun& run);
+  void write_watermark(const SavedRun& run);
+  void write_fingerprint(const FingerprintFields& fingerprint);
+
+  std::unique_ptr<SqliteConnection> connection_;
+  std::string job_;
+  // What this object has written, so that a step writes only what changed.
+  std::optional<Key> saved_watermark_;
+  std::vector<DoneRange> saved_ranges_;
+};
+
+}  // namespace backfill

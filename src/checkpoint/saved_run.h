@@ -1,0 +1,65 @@
+// checkpoint/saved_run.h
+//
+// What the checkpoint file holds of a run: what a later process needs to go on, and what
+// `status` shows. Plain values.
+
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/watermark.h"
+#include "core/chunk.h"
+
+namespace backfill {
+
+enum class RunState {
+  running,
+  paused,    // a planned stop with work left
+  stopped,   // by a signal, with work left
+  complete,  // every row was visited, and no more were rejected than allowed
+  failed,    // by an error, or more rows rejected than allowed; `reason` says which
+};
+const char* run_state_name(RunState state);
+
+struct BatchCounts {
+  std::int64_t done = 0;
+  std::int64_t retried = 0;
+  std::int64_t split = 0;
+};
+
+struct SavedRun {
+  std::string run_id;
+  RunState state = RunState::running;
+  std::string reason;                      // why it is paused, stopped or failed; what it waits for
+  std::string started_at;                  // UTC, ISO 8601
+  std::string updated_at;
+  double elapsed_s = 0;                    // time spent running, over all its processes
+  double throttled_s = 0;
+  RowCounts rows;
+  BatchCounts batches;
+  std::optional<std::int64_t> estimated_total;
+  double progress = 0;                     // 0..1; never falls
+  std::optional<double> rate_rows_per_s;
+  std::optional<double> eta_low_s;
+  std::optional<double> eta_high_s;
+  std::int64_t batch_size = 0;             // rows asked for now
+  int workers = 0;
+  double share = 1;
+  std::optional<double> pressure;
+  std::string pressure_signal;
+  bool all_visited = false;                // the end of the table was proven
+  std::string forced;                      // fingerprint fields that --force overrode; empty: none
+
+  std::optional<Key> watermark;
+  std::optional<Key> end_key;              // none: the table was empty
+  std::vector<DoneRange> done_ahead;
+};
+
+// Names in order, values as text: what decides which rows become what.
+using FingerprintFields = std::map<std::string, std::string>;
+
+}  // namespace backfill

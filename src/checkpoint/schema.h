@@ -1,0 +1,53 @@
+// checkpoint/schema.h
+//
+// The tables of a checkpoint file. A change that an older program could not read raises
+// kFormat.
+
+#pragma once
+
+namespace backfill {
+
+inline constexpr int kCheckpointApplicationId = 0x4246494C;  // "BFIL"
+inline constexpr int kCheckpointFormat = 1;
+
+inline constexpr const char* kCheckpointSchema = R"sql(
+CREATE TABLE job (
+  name TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL,  -- the fingerprint: what decides which rows become what
+  PRIMARY KEY (name, field)) WITHOUT ROWID;
+CREATE TABLE run (
+  run_id TEXT PRIMARY KEY NOT NULL, job TEXT NOT NULL,
+  state TEXT NOT NULL,                    -- running, paused, stopped, complete, failed
+  reason TEXT NOT NULL,
+  started_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+  elapsed_s REAL NOT NULL, throttled_s REAL NOT NULL,
+  rows_read INTEGER NOT NULL, rows_written INTEGER NOT NULL, rows_skipped INTEGER NOT NULL,
+  rows_rejected INTEGER NOT NULL, rows_unchanged INTEGER NOT NULL, rows_conflicts INTEGER NOT NULL,
+  rows_estimated INTEGER,
+  batches_done INTEGER NOT NULL, batches_retried INTEGER NOT NULL, batches_split INTEGER NOT NULL,
+  progress REAL NOT NULL, rate_rows_per_s REAL, eta_low_s REAL, eta_high_s REAL,
+  batch_size INTEGER NOT NULL, workers INTEGER NOT NULL, share REAL NOT NULL,
+  pressure REAL, pressure_signal TEXT NOT NULL,
+  all_visited INTEGER NOT NULL,           -- 1: the end of the table was proven
+  forced TEXT NOT NULL);                  -- what --force overrode
+CREATE TABLE watermark (
+  run_id TEXT PRIMARY KEY NOT NULL,
+  key TEXT,                               -- every row up to here is done; a JSON array; NULL: none yet
+  end_key TEXT);                          -- the last key when the run started; NULL: the table was empty
+CREATE TABLE done_range (                 -- done above the watermark: after < key <= upto
+  upto TEXT PRIMARY KEY NOT NULL, after TEXT, place INTEGER NOT NULL);
+CREATE TABLE dead_letter (
+  key TEXT PRIMARY KEY NOT NULL,          -- a JSON array
+  code TEXT NOT NULL,                     -- SQLSTATE or SQLite code; transform: the plugin rejected it
+  message TEXT NOT NULL,
+  "values" TEXT NOT NULL,                 -- the source row, a JSON object
+  recorded_at TEXT NOT NULL);
+CREATE TABLE sample (                     -- one every few seconds of a run
+  taken_at TEXT NOT NULL, elapsed_s REAL NOT NULL,
+  rows_read INTEGER NOT NULL, rows_written INTEGER NOT NULL, rate_rows_per_s REAL NOT NULL,
+  batch_size INTEGER NOT NULL, batch_ms REAL NOT NULL,
+  share REAL NOT NULL, pressure REAL, reason TEXT NOT NULL);
+CREATE TABLE control (                    -- settings changed while a run goes on
+  key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL, set_at TEXT NOT NULL);
+)sql";
+
+}  // namespace backfill

@@ -1,0 +1,196 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "core/error.h"
+#include "job/value.h"
+
+#ifndef BACKFILL_VERSION
+#error "BACKFILL_VERSION is set by the build"
+#endif
+
+namespace backfill {
+namespace {
+
+const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::debug},
+                                                    {"info", LogLevel::info},
+                                                    {"warning", LogLevel::warning},
+                                                    {"error", LogLevel::error}};
+const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::text}, {"json", LogFormat::json}};
+const std::map<std::string, ProgressStyle> kProgressStyles = {{"auto", ProgressStyle::automatic},
+                                                              {"bar", ProgressStyle::bar},
+                                                              {"log", ProgressStyle::log},
+                                                              {"none", ProgressStyle::none}};
+
+template <class Value>
+Value one_of(const std::map<std::string, Value>& words, const std::string& word, const std::string& option) {
+  const auto found = words.find(word);
+  if (found != words.end()) return found->second;
+  std::string allowed;
+  for (const auto& [name, ignored] : words) allowed += (allowed.empty() ? "" : ", ") + name;
+  throw Error(ExitCode::usage, option + ": \"" + word + "\" is none of " + allowed);
+}
+
+// `BACKFILL_BATCH_SIZE` of `--batch-size`
+std::string environment_name(const std::string& option) {
+  std::string name = "BACKFILL_";
+  for (const char c : option.substr(2)) {
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+bool is_true(const std::string& value, const std::string& name) {
+  if (value == "1" || value == "true" || value == "yes") return true;
+  if (value == "0" || value == "false" || value == "no" || value.empty()) return false;
+  throw Error(ExitCode::usage, name + ": \"" + value + "\" is neither true nor false");
+}
+
+// The value of an option that takes one: the flag's, else the environment's.
+struct Given {
+  std::string value;
+  std::string origin;                  // `flag` or `environment`
+  std::string shown;                   // `--workers` or `BACKFILL_WORKERS`, for messages
+};
+
+std::optional<Given> given(const CLI::App& command, const std::string& option) {
+  const CLI::Option* found = command.get_option_no_throw(option);
+  if (found == nullptr) return std::nullopt;
+  const bool is_flag = found->get_expected_max() == 0;
+  if (found->count() > 0) return Given{is_flag ? "true" : found->results().back(), "flag", option};
+  const std::string name = environment_name(option);
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return Given{value, "environment", name};
+}
+
+std::chrono::milliseconds grace_of(const Given& grace) {
+  const auto time = duration_in(text_value(grace.value), std::chrono::milliseconds(0), std::chrono::hours(1));
+  if (!time) throw Error(ExitCode::usage, grace.shown + ": \"" + grace.value + "\" is not a time up to 1h, such as 20s");
+  return *time;
+}
+
+bool is_set(const CLI::App& command, const std::string& option) {
+  const auto value = given(command, option);
+  return value && is_true(value->value, value->shown);
+}
+
+// Run options that are a job key under another name.
+const std::vector<std::pair<std::string, std::string>> kJobKeys = {
+    {"--checkpoint", "checkpoint.path"},
+    {"--workers", "run.workers"},
+    {"--batch-size", "batch.size"},
+    {"--max-runtime", "schedule.max_runtime"},
+};
+
+void add_overrides(const CLI::App& command, Options& options) {
+  std::vector<Override> flags;
+  for (const auto& [option, key] : kJobKeys) {
+    const auto value = given(command, option);
+    if (!value) continue;
+    (value->origin == "flag" ? flags : options.overrides).push_back({key, value->value, value->origin});
+  }
+  if (is_set(command, "--no-throttle")) {
+    const std::string origin = given(command, "--no-throttle")->origin;
+    (origin == "flag" ? flags : options.overrides).push_back({"throttle.enabled", "false", origin});
+  }
+  for (const std::string& text : command.get_option("--set")->results()) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw Error(ExitCode::usage, "--set " + text + ": write --set KEY=VALUE, such as --set batch.size=500");
+    }
+    flags.push_back({text.substr(0, equals), text.substr(equals + 1), "flag"});
+  }
+  options.overrides.insert(options.overrides.end(), flags.begin(), flags.end());
+}
+
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->add_option("JOB", "the job file")->required()->option_text("JOB.toml");
+  command->add_option("--set", "a job key by its dotted name; repeatable")
+      ->option_text("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  command->add_option("--checkpoint", "the checkpoint file")->option_text("FILE");
+  command->add_option("--log-level", "debug, info, warning or error")->option_text("LEVEL");
+  command->add_option("--log-format", "text or json")->option_text("FORMAT");
+  return command;
+}
+
+void add_run(CLI::App& app) {
+  CLI::App* run = add_command(app, "run", "Page, transform, write, checkpoint: the main job");
+  run->add_flag("--resume")->description("go on from the checkpoint; start when there is none");
+  run->add_flag("--restart")->description("forget the checkpoint and start over");
+  run->add_flag("--force")->description("resume although the job has changed");
+  run->add_option("--workers", "workers, each with connections of its own")->option_text("N");
+  run->add_option("--batch-size", "rows of the first batch")->option_text("N");
+  run->add_option("--max-runtime", "stop as planned after this time, such as 2h")->option_text("TIME");
+  run->add_option("--grace", "how long batches in flight may take after a stop request; 20s")->option_text("TIME");
+  run->add_flag("--dry-run")->description("the same as plan");
+  run->add_flag("--no-throttle")->description("work at full speed whatever the load");
+  run->add_option("--progress", "auto, bar, log or none")->option_text("STYLE");
+}
+
+void add_status(CLI::App& app) {
+  CLI::App* status = add_command(app, "status", "How far the run is, also while it goes on");
+  status->add_flag("--json")->description("as JSON");
+  status->add_flag("--watch")->description("again and again, until the run ends");
+  status->add_flag("--dead-letters")->description("also the rows that were rejected, with their reasons");
+}
+
+Options to_options(const CLI::App& command) {
+  Options options;
+  options.command = command.get_name();
+  options.job_file = command.get_option("JOB")->as<std::string>();
+  add_overrides(command, options);
+  if (const auto value = given(command, "--log-level")) {
+    options.log_level = one_of(kLogLevels, value->value, value->shown);
+  }
+  if (const auto value = given(command, "--log-format")) {
+    options.log_format = one_of(kLogFormats, value->value, value->shown);
+  }
+  if (const auto value = given(command, "--progress")) {
+    options.progress = one_of(kProgressStyles, value->value, value->shown);
+  }
+  if (const auto value = given(command, "--grace")) options.grace = grace_of(*value);
+  options.start = {is_set(command, "--resume"), is_set(command, "--restart"), is_set(command, "--force")};
+  options.dry_run = is_set(command, "--dry-run");
+  options.json = is_set(command, "--json");
+  options.watch = is_set(command, "--watch");
+  options.dead_letters = is_set(command, "--dead-letters");
+  return options;
+}
+
+}  // namespace
+
+ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
+  CLI::App app("Throttled, resumable, crash-safe backfills for PostgreSQL and SQLite", "backfill");
+  app.set_version_flag("--version", "backfill " BACKFILL_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough(false);
+  add_run(app);
+  add_command(app, "plan", "What run would do: settings, SQL, estimates, hazards; reads only");
+  add_status(app);
+
+  ParsedCommandLine parsed;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& answer) {  // --help, --version
+    app.exit(answer, std::cout, std::cerr);
+    parsed.is_answered = true;
+    return parsed;
+  } catch (const CLI::ParseError& error) {
+    throw Error(ExitCode::usage, std::string(error.what()) + "; see backfill --help");
+  }
+  parsed.options = to_options(*app.get_subcommands().front());
+  return parsed;
+}
+
+}  // namespace backfill

@@ -1,0 +1,47 @@
+// cli/options.h
+//
+// What the command line and the environment say, before any job file is read.
+
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/log.h"
+#include "engine/start.h"
+#include "job/job.h"
+#include "observe/log.h"
+#include "observe/progress_display.h"
+
+namespace backfill {
+
+struct Options {
+  std::string command;                 // `run`, `plan`, `status`
+  std::filesystem::path job_file;
+  std::vector<Override> overrides;     // environment first, then flags
+  LogLevel log_level = LogLevel::info;
+  LogFormat log_format = LogFormat::text;
+
+  // run
+  StartFlags start;
+  bool dry_run = false;
+  std::chrono::milliseconds grace{20'000};
+  ProgressStyle progress = ProgressStyle::automatic;
+
+  // status
+  bool json = false;
+  bool watch = false;
+  bool dead_letters = false;
+};
+
+// Either what to do, or, when help or the version was asked for, the text that was printed.
+// Throws Error(ExitCode::usage).
+struct ParsedCommandLine {
+  bool is_answered = false;            // --help or --version: printed, nothing else to do
+  Options options;
+};
+ParsedCommandLine parse_command_line(int argc, const char* const* argv);
+
+}  // namespace backfill

@@ -1,0 +1,30 @@
+#include "core/key.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/sql.h"
+
+namespace backfill {
+
+std::string Key::display() const {
+  if (values.size() == 1) return values.front();
+  return "(" + join(values, ", ") + ")";
+}
+
+std::string Key::to_json() const {
+  // Keys hold what the database holds, which need not be UTF-8.
+  return nlohmann::json(values).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Key Key::from_json(const std::string& json) {
+  const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const bool is_key = parsed.is_array() && !parsed.empty() &&
+                      std::all_of(parsed.begin(), parsed.end(),
+                                  [](const nlohmann::json& value) { return value.is_string(); });
+  if (!is_key) throw Error(ErrorKind::stop, "a stored key is not a JSON array of strings: " + json);
+  return Key{parsed.get<std::vector<std::string>>()};
+}
+
+}  // namespace backfill

@@ -1,0 +1,122 @@
+// core/target.h
+//
+// Where rows go. Each worker owns one Target with a connection of its own. A batch is one
+// transaction; writing it again changes nothing (write mode `insert` relies on the ledger
+// for that). All calls throw Error; after any Error nothing of the batch is in the target,
+// unless the connection was lost during COMMIT, which is_recorded() or doing it again settles.
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/batch.h"
+#include "core/chunk.h"
+#include "core/key.h"
+#include "core/layout.h"
+#include "core/source.h"
+
+namespace backfill {
+
+// Who writes, as the ledger knows it.
+struct LedgerSpec {
+  std::string job;
+  std::string run_id;
+};
+
+// What every Target of a run writes.
+struct WriteSpec {
+  std::string table;                 // as SQL, qualified
+  std::vector<WriteColumn> columns;  // the fields of an output tuple: Layout::write
+  WriteMode mode = WriteMode::insert_missing;
+  std::string version_column;  // upsert only: a row with a lower or equal version does not replace;
+                               // empty: none
+  std::optional<LedgerSpec> ledger;  // none: no ledger is kept
+  // Positions in `columns` of the key, in the order of the source's key; empty: as they stand.
+  std::vector<int> key;
+};
+
+// Of the rows given to one write.
+struct WriteReport {
+  std::int64_t written = 0;
+  std::int64_t unchanged = 0;
+  std::vector<Key>
+      conflicts;  // keys, in source form, of rows that changed or went since they were read
+};
+
+// A row the database refused; `row` is its place in the batch.
+struct RowReject {
+  std::size_t row;
+  std::string code;
+  std::string message;
+};
+
+// A range that the ledger says is written.
+struct LedgerRange {
+  std::optional<Key> after;
+  Key upto;
+  RowCounts rows;
+};
+
+class Target {
+ public:
+  virtual ~Target() = default;
+
+  // Begins the transaction of a chunk.
+  virtual void begin(const Chunk& chunk) = 0;
+
+  // Writes rows in it; all of them or, when it throws, none of the whole transaction.
+  virtual WriteReport write(const Batch& rows) = 0;
+
+  // As write, but rows that the database refuses are left out and named: found by halving,
+  // in O(k log n) writes for k bad rows of n.
+  virtual WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) = 0;
+
+  // Locks these rows until the transaction ends, so that a read from now on stays true.
+  virtual void lock(const std::vector<Key>& keys) = 0;
+
+  // Commits, with the ledger's row for the chunk and its counts where a ledger is kept.
+  virtual void commit(const Chunk& chunk, const RowCounts& rows) = 0;
+
+  // Ends a transaction that will not be committed; harmless when there is none.
+  virtual void rollback() noexcept = 0;
+
+  // The counts of a chunk that the ledger has already; none without a ledger or when it has not.
+  virtual std::optional<RowCounts> recorded(const Chunk& chunk) = 0;
+
+  virtual std::vector<Statement> statements() const = 0;
+
+  virtual void reconnect() = 0;
+
+  // Makes a call in progress fail soon with Error(cancelled). From any thread.
+  virtual void cancel() noexcept = 0;
+};
+
+// The job's rows in the target's ledger, over all chunks. One connection, one thread.
+class Ledger {
+ public:
+  virtual ~Ledger() = default;
+  // Throws Error(ExitCode::unsafe), with the SQL for a DBA, when it is not there and may not be
+  // made.
+  virtual void prepare() = 0;
+  virtual std::vector<LedgerRange> ranges() = 0;
+  // Forgets these ranges: the checkpoint has them.
+  virtual void prune(const std::vector<Key>& upto) = 0;
+  // Forgets everything of this job.
+  virtual void clear() = 0;
+};
+
+// Held while a run works, so that a second run of the same job, from any machine, finds it
+// taken. One connection, one thread.
+class RunnerLock {
+ public:
+  virtual ~RunnerLock() = default;
+  // Takes the lock or throws Error(ExitCode::other_runner), naming the holder where it can.
+  virtual void acquire() = 0;
+  // True while it is surely still held; takes it again after a lost connection where nobody
+  // else has it. Throws Error(ExitCode::other_runner) when somebody has, Error(retry) when unknown.
+  virtual void confirm() = 0;
+};
+
+}  // namespace backfill

@@ -1,0 +1,222 @@
+#include "engine/chunk_runner.h"
+
+#include <utility>
+
+#include "core/row_key.h"
+#include "support/failpoint.h"
+
+namespace backfill {
+namespace {
+
+constexpr int kRoundsBeforeLock = 3;   // of rows that keep changing under us
+constexpr std::int64_t kRoundsMax = 100;
+
+bool is_connection_loss(const Error& error) {
+  return error.code().starts_with("08") || error.code().starts_with("57P") || error.code() == "25006";
+}
+
+class Stopwatch {
+ public:
+  Stopwatch(const Clock& clock, std::chrono::nanoseconds& total) : clock_(clock), total_(total), began_(clock.now()) {}
+  ~Stopwatch() { total_ += clock_.now() - began_; }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  const Clock& clock_;
+  std::chrono::nanoseconds& total_;
+  const TimePoint began_;
+};
+
+}  // namespace
+
+ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock, Log& log)
+    : parts_(std::move(parts)),
+      layout_(layout),
+      read_columns_(layout.read_columns()),
+      backoff_(backoff),
+      clock_(clock),
+      log_(log) {}
+
+ChunkReport ChunkRunner::run(const Chunk& chunk, std::stop_token stop) {
+  ChunkReport report;
+  report.chunk = chunk;
+  run_part(chunk, report, stop);
+  return report;
+}
+
+void ChunkRunner::cancel() noexcept {
+  parts_.source->cancel();
+  parts_.target->cancel();
+}
+
+void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
+  Backoff backoff(backoff_, clock_);
+  Rejects rejects = Rejects::fail;
+  while (true) {
+    try {
+      return attempt(chunk, rejects, backoff.retries() > 0, report);
+    } catch (const Error& error) {
+      parts_.target->rollback();
+      switch (error.kind()) {
+        case ErrorKind::reject:
+          if (rejects == Rejects::isolate) throw error.within(chunk.display());
+          rejects = Rejects::isolate;
+          break;
+        case ErrorKind::too_large:
+          return split(chunk, error, report, stop);
+        case ErrorKind::cancelled:  // by us when a stop was asked for, else by somebody at the database
+        case ErrorKind::retry:
+          if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
+          wait_and_reconnect(backoff, chunk, error, report, stop);
+          break;
+        case ErrorKind::stop:
+          throw error.within(chunk.display());
+      }
+    }
+  }
+}
+
+void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded, ChunkReport& report) {
+  ChunkReport part;
+  if (may_be_recorded) {
+    side_ = ExitCode::target_unreachable;
+    if (const auto rows = parts_.target->recorded(chunk)) {
+      report.rows += *rows;
+      report.from_ledger = true;
+      return;
+    }
+  }
+
+  side_ = ExitCode::source_unreachable;
+  {
+    const Stopwatch watch(clock_, part.times.read);
+    parts_.source->read(chunk, batch_);
+  }
+  failpoint("chunk.after_read");
+  part.rows.read = static_cast<std::int64_t>(batch_.rows());
+  part.bytes = batch_.bytes();
+  if (!batch_.empty()) write_batch(chunk, rejects, part);
+
+  report.rows += part.rows;
+  report.bytes += part.bytes;
+  report.times += part.times;
+  for (DeadLetter& letter : part.dead_letters) report.dead_letters.push_back(std::move(letter));
+}
+
+void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& part) {
+  side_ = ExitCode::target_unreachable;
+  {
+    const Stopwatch watch(clock_, part.times.write);
+    parts_.target->begin(chunk);
+  }
+  const WriteReport written = write_rows(batch_, rejects, part);
+  if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
+  const Stopwatch watch(clock_, part.times.write);
+  parts_.target->commit(chunk, part.rows);
+}
+
+// Rows that changed since they were read are read again and written again, in the same
+// transaction: a chunk is in the target as a whole or not at all.
+void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, ChunkReport& part) {
+  for (int round = 1; !conflicts.empty(); ++round) {
+    if (round > kRoundsMax) throw Error(ErrorKind::retry, "rows keep changing between their read and their write");
+    part.rows.conflicts += static_cast<std::int64_t>(conflicts.size());
+    if (round > kRoundsBeforeLock) parts_.target->lock(conflicts);
+
+    side_ = ExitCode::source_unreachable;
+    parts_.source->read_keys(conflicts, redo_batch_);
+    side_ = ExitCode::target_unreachable;
+    // Gone, or no longer matching `where`: nothing is left to do for them.
+    part.rows.unchanged += static_cast<std::int64_t>(conflicts.size() - redo_batch_.rows());
+    conflicts = write_rows(redo_batch_, rejects, part).conflicts;
+  }
+}
+
+WriteReport ChunkRunner::write_rows(const Batch& input, Rejects rejects, ChunkReport& part) {
+  const Batch* rows = &input;
+  if (!layout_.forwards) {
+    const Stopwatch watch(clock_, part.times.transform);
+    transformed_.clear();
+    parts_.transform->apply(input, transformed_);
+    rows = &transformed_.rows;
+    part.rows.skipped += transformed_.skipped;
+    for (const Transformed::Reject& reject : transformed_.rejects) {
+      add_dead_letter(input, reject.input_row, "transform", reject.reason, part);
+    }
+  }
+  failpoint("chunk.after_transform");
+  if (rows->empty()) return {};
+
+  const Stopwatch watch(clock_, part.times.write);
+  std::vector<RowReject> refused;
+  WriteReport written = rejects == Rejects::fail ? parts_.target->write(*rows)
+                                                 : parts_.target->write_around_rejects(*rows, refused);
+  part.rows.written += written.written;
+  part.rows.unchanged += written.unchanged;
+  for (const RowReject& reject : refused) {
+    const std::size_t row = layout_.forwards ? reject.row : transformed_.input_rows[reject.row];
+    add_dead_letter(input, row, reject.code, reject.message, part);
+  }
+  return written;
+}
+
+void ChunkRunner::add_dead_letter(const Batch& input, std::size_t row, const std::string& code,
+                                  const std::string& message, ChunkReport& part) const {
+  const std::string_view tuple = input.tuple(row);
+  part.dead_letters.push_back({row_key(read_columns_, layout_.read_key, tuple).to_json(), code, message,
+                               row_to_json(read_columns_, tuple)});
+  ++part.rows.rejected;
+}
+
+void ChunkRunner::split(const Chunk& chunk, const Error& why, ChunkReport& report, std::stop_token stop) {
+  if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
+  const auto half = std::max<std::int64_t>(1, chunk.keys / 2);
+  const auto cut = parts_.source->cut(chunk.after, chunk.upto, half);
+  if (!cut || cut->upto == chunk.upto) {
+    throw Error(ErrorKind::stop, chunk.display() + ": cannot be made smaller: " + why.what(), why.code());
+  }
+  ++report.splits;
+  log_.write(LogLevel::warning, "chunk cut in two", {{"chunk", chunk.display()}, {"reason", why.what()}});
+
+  Chunk left = chunk;
+  left.upto = cut->upto;
+  left.keys = cut->keys;
+  Chunk right = chunk;
+  right.after = cut->upto;
+  right.keys = std::max<std::int64_t>(1, chunk.keys - cut->keys);
+  run_part(left, report, stop);
+  run_part(right, report, stop);
+}
+
+void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,
+                                     ChunkReport& report, std::stop_token stop) {
+  std::string reason = error.what();
+  Error last = error;
+  while (true) {
+    log_.write(LogLevel::warning, "will try again",
+               {{"chunk", chunk.display()}, {"retry", std::to_string(backoff.retries() + 1)}, {"reason", reason}});
+    if (!backoff.wait(stop)) {
+      if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
+      const ExitCode exit_code = is_connection_loss(last) ? side_ : ExitCode::failed;
+      throw Error(ErrorKind::stop,
+                  chunk.display() + ": given up after " + std::to_string(backoff.retries()) + " retries: " + reason,
+                  last.code())
+          .ending_with(exit_code);
+    }
+    ++report.retries;
+    try {
+      side_ = ExitCode::source_unreachable;
+      parts_.source->reconnect();
+      side_ = ExitCode::target_unreachable;
+      parts_.target->reconnect();
+      return;
+    } catch (const Error& again) {
+      if (again.kind() != ErrorKind::retry && again.kind() != ErrorKind::cancelled) throw;
+      last = again;
+      reason = again.what();
+    }
+  }
+}
+
+}  // namespace backfill

@@ -1,0 +1,67 @@
+// engine/chunk_runner.h
+//
+// Carries one chunk through read, transform and write, and decides what an error means: wait
+// and try again, cut the chunk in two, find the bad rows, or give up. The one place that does.
+//
+// Owned by one worker; only cancel() may be called from another thread.
+
+#pragma once
+
+#include <memory>
+#include <stop_token>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/source.h"
+#include "core/target.h"
+#include "core/transform.h"
+#include "engine/backoff.h"
+
+namespace backfill {
+
+class ChunkRunner {
+ public:
+  // What a worker works with, none of it shared.
+  struct Parts {
+    std::unique_ptr<Source> source;
+    std::unique_ptr<Transform> transform;
+    std::unique_ptr<Target> target;
+  };
+
+  ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock, Log& log);
+
+  // The report of a chunk whose rows are all in the target, or among its dead letters. Throws
+  // Error(cancelled) when a stop came before that, any other Error when the run cannot go on.
+  ChunkReport run(const Chunk& chunk, std::stop_token stop);
+
+  // Makes a database call in progress fail soon.
+  void cancel() noexcept;
+
+ private:
+  enum class Rejects { fail, isolate };
+
+  void run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop);
+  void attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded, ChunkReport& report);
+  void write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& part);
+  void redo_conflicts(std::vector<Key> conflicts, Rejects rejects, ChunkReport& part);
+  WriteReport write_rows(const Batch& input, Rejects rejects, ChunkReport& part);
+  void add_dead_letter(const Batch& input, std::size_t row, const std::string& code,
+                       const std::string& message, ChunkReport& part) const;
+  void split(const Chunk& chunk, const Error& why, ChunkReport& report, std::stop_token stop);
+  void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error, ChunkReport& report,
+                          std::stop_token stop);
+
+  Parts parts_;
+  const Layout layout_;
+  const Columns read_columns_;
+  const BackoffOptions backoff_;
+  Clock& clock_;
+  Log& log_;
+
+  Batch batch_;            // reused chunk after chunk
+  Batch redo_batch_;
+  Transformed transformed_;
+  ExitCode side_ = ExitCode::source_unreachable;  // whose call is in progress, should it be lost for good
+};
+
+}  // namespace backfill

@@ -1,0 +1,67 @@
+#include "engine/chunk_sizer.h"
+
+#include <algorithm>
+
+namespace backfill {
+namespace {
+
+constexpr std::size_t kSamples = 3;   // the median of so many decides
+constexpr double kGrowthMax = 1.5;    // per step
+constexpr double kShrinkMax = 0.5;
+constexpr double kDeadBand = 0.15;    // nearer to the target than this, the size stays
+constexpr int kOutlier = 4;           // times the target
+constexpr double kBytesHeadroom = 0.8;  // rows vary in width
+
+}  // namespace
+
+ChunkSizer::ChunkSizer(const ChunkSizerOptions& options)
+    : options_(options), size_(options.size), size_for_bytes_(options.size_max) {}
+
+std::int64_t ChunkSizer::size() const {
+  const std::lock_guard lock(mutex_);
+  return std::max<std::int64_t>(1, std::min(size_, size_for_bytes_));
+}
+
+void ChunkSizer::observe(const ChunkReport& report) {
+  const std::lock_guard lock(mutex_);
+  // Bytes bound memory, so they count also when the size is fixed.
+  learn_bytes(report);
+  if (options_.adaptive) learn_time(report);
+}
+
+void ChunkSizer::learn_bytes(const ChunkReport& report) {
+  if (report.rows.read == 0) return;
+  const double bytes_per_row = static_cast<double>(report.bytes) / static_cast<double>(report.rows.read);
+  const double fit = kBytesHeadroom * static_cast<double>(options_.bytes_max) / std::max(bytes_per_row, 1.0);
+  const auto rows = static_cast<std::int64_t>(std::min(fit, 1e15));
+  // Narrow rows after wide ones let it rise again, but slowly.
+  const std::int64_t risen = size_for_bytes_ + size_for_bytes_ / 2 + 1;
+  size_for_bytes_ = std::max<std::int64_t>(1, std::min(rows, risen));
+}
+
+void ChunkSizer::learn_time(const ChunkReport& report) {
+  // Another size: the feedback is stale. Few rows because of `where` or a gap say nothing of time
+  // unless they took long.
+  const Duration time = report.times.write;
+  if (time > kOutlier * options_.target_time && report.chunk.size <= size_) return resize(kShrinkMax);
+  if (report.chunk.size != size_ || report.splits > 0 || report.chunk.keys < size_) return;
+
+  write_times_.push_back(time);
+  if (write_times_.size() < kSamples) return;
+  std::nth_element(write_times_.begin(), write_times_.begin() + kSamples / 2, write_times_.end());
+  const Duration median = std::max<Duration>(write_times_[kSamples / 2], std::chrono::microseconds(1));
+  const double factor = static_cast<double>(options_.target_time.count()) / static_cast<double>(median.count());
+  if (factor > 1 - kDeadBand && factor < 1 + kDeadBand) {
+    write_times_.clear();
+    return;
+  }
+  resize(std::clamp(factor, kShrinkMax, kGrowthMax));
+}
+
+void ChunkSizer::resize(double factor) {
+  const auto wanted = static_cast<std::int64_t>(static_cast<double>(size_) * factor);
+  size_ = std::clamp(wanted, options_.size_min, options_.size_max);
+  write_times_.clear();
+}
+
+}  // namespace backfill

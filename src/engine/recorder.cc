@@ -1,0 +1,128 @@
+#include "engine/recorder.h"
+
+#include <utility>
+
+#include "support/failpoint.h"
+
+namespace backfill {
+namespace {
+
+constexpr Duration kHeartbeat = std::chrono::seconds(1);       // `status` shows a live run as live
+constexpr Duration kSampleInterval = std::chrono::seconds(5);
+constexpr std::size_t kGroupMax = 64;                          // reports saved in one step
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+Recorder::Recorder(SavedRun run, std::size_t queue_size, Wiring wiring)
+    : wiring_(std::move(wiring)),
+      reports_(queue_size),
+      watermark_(run.watermark),
+      progress_(run, wiring_.clock),
+      run_(std::move(run)),
+      carried_(run_.done_ahead),
+      throttled_before_s_(run_.throttled_s),
+      sampled_at_(wiring_.clock.now()),
+      published_(run_),
+      thread_([this] { keep_recording(); }) {}
+
+Recorder::~Recorder() { reports_.close(); }
+
+void Recorder::record(ChunkReport report) { reports_.push(std::move(report), std::stop_token()); }
+
+SavedRun Recorder::drain() {
+  reports_.close();
+  if (thread_.joinable()) thread_.join();
+  return run_;
+}
+
+void Recorder::finish(RunState state, const std::string& reason, bool all_visited) {
+  if (has_failed_) return;
+  run_.state = state;
+  run_.reason = reason;
+  run_.all_visited = all_visited;
+  save({}, /*with_sample=*/true);
+}
+
+SavedRun Recorder::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return published_;
+}
+
+void Recorder::keep_recording() {
+  try {
+    while (!reports_.is_finished()) {
+      std::vector<DeadLetter> dead_letters;
+      std::vector<Key> durable;
+      auto report = reports_.pop_for(kHeartbeat);
+      for (std::size_t taken = 0; report; report = reports_.pop_for(Duration::zero())) {
+        add(*report);
+        durable.push_back(report->chunk.upto);
+        for (DeadLetter& letter : report->dead_letters) dead_letters.push_back(std::move(letter));
+        if (++taken == kGroupMax) break;
+      }
+      save(std::move(dead_letters), wiring_.clock.now() - sampled_at_ >= kSampleInterval);
+      if (!durable.empty()) wiring_.on_durable(durable);
+    }
+  } catch (...) {
+    has_failed_ = true;
+    reports_.close();
+    wiring_.on_failure(std::current_exception());
+  }
+}
+
+void Recorder::add(const ChunkReport& report) {
+  watermark_.complete(report.chunk);
+  std::erase_if(carried_, [&](const DoneRange& range) { return range.upto == report.chunk.upto; });
+  run_.rows += report.rows;
+  run_.batches.done += report.chunk.size > 0 ? 1 : 0;  // ranges done by an earlier process have no size
+  run_.batches.retried += report.retries;
+  run_.batches.split += report.splits;
+  work_since_sample_ += report.times.total();
+  ++batches_since_sample_;
+}
+
+void Recorder::save(std::vector<DeadLetter> dead_letters, bool with_sample) {
+  run_.watermark = watermark_.key();
+  run_.done_ahead = watermark_.done_ahead();
+  run_.done_ahead.insert(run_.done_ahead.end(), carried_.begin(), carried_.end());
+  run_.batch_size = wiring_.batch_size();
+  run_.share = wiring_.throttle.share();
+  run_.throttled_s = throttled_before_s_ + seconds(wiring_.throttle.rested());
+  const Pressure pressure = wiring_.throttle.pressure();
+  run_.pressure_signal = pressure.signal;
+  run_.pressure.reset();
+  if (!pressure.signal.empty()) run_.pressure = pressure.level;
+  run_.updated_at = utc_now();
+  progress_.update(run_);
+
+  failpoint("checkpoint.before_commit");
+  wiring_.store.save(run_, dead_letters, with_sample ? std::optional(sample()) : std::nullopt);
+  failpoint("checkpoint.after_commit");
+
+  const std::lock_guard lock(mutex_);
+  published_ = run_;
+}
+
+Sample Recorder::sample() {
+  Sample sample;
+  sample.taken_at = run_.updated_at;
+  sample.elapsed_s = run_.elapsed_s;
+  sample.rows_read = run_.rows.read;
+  sample.rows_written = run_.rows.written;
+  sample.rate_rows_per_s = run_.rate_rows_per_s.value_or(0);
+  sample.batch_size = run_.batch_size;
+  if (batches_since_sample_ > 0) {
+    sample.batch_ms = seconds(work_since_sample_) * 1000 / static_cast<double>(batches_since_sample_);
+  }
+  sample.share = run_.share;
+  sample.pressure = run_.pressure;
+  sample.reason = run_.reason;
+  work_since_sample_ = Duration::zero();
+  batches_since_sample_ = 0;
+  sampled_at_ = wiring_.clock.now();
+  return sample;
+}
+
+}  // namespace backfill

@@ -1,0 +1,81 @@
+// engine/recorder.h
+//
+// Takes the reports of chunks that are done, in any order, and makes them durable: moves the
+// watermark, adds up the counts, keeps the dead letters. The one thread that writes the
+// checkpoint file; what waits together is saved together. A failed save ends the run.
+//
+// The target commits first, then the checkpoint is written. Never the other way round.
+
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "checkpoint/checkpoint_store.h"
+#include "engine/progress.h"
+#include "support/bounded_queue.h"
+#include "throttle/throttle.h"
+
+namespace backfill {
+
+class Recorder {
+ public:
+  struct Wiring {
+    CheckpointStore& store;
+    const Throttle& throttle;
+    const Clock& clock;
+    std::function<std::int64_t()> batch_size;                  // rows asked for now
+    std::function<void(std::exception_ptr)> on_failure;
+    // After a save: keys of chunks that the checkpoint has now, for the ledger to forget.
+    std::function<void(const std::vector<Key>&)> on_durable;
+  };
+
+  // Goes on from `run`, which is in the store already. Ranges done above its watermark stay in
+  // the checkpoint while they wait to be recorded again, in their new place.
+  Recorder(SavedRun run, std::size_t queue_size, Wiring wiring);
+  ~Recorder();
+
+  // Hands over a report; waits while too many are waiting. From any thread.
+  void record(ChunkReport report);
+
+  // Saves what was handed over and ends the thread; the run as it is then. Nothing can be
+  // recorded any more.
+  SavedRun drain();
+
+  // Saves how the run ended, after drain().
+  void finish(RunState state, const std::string& reason, bool all_visited);
+
+  // The run as saved last, with live figures. From any thread.
+  SavedRun snapshot() const;
+
+ private:
+  void keep_recording();
+  void add(const ChunkReport& report);
+  void save(std::vector<DeadLetter> dead_letters, bool with_sample);
+  Sample sample();
+
+  Wiring wiring_;
+  BoundedQueue<ChunkReport> reports_;
+
+  // The recording thread's own, and after its end that of drain() and finish().
+  Watermark watermark_;
+  Progress progress_;
+  SavedRun run_;
+  std::vector<DoneRange> carried_;   // done by an earlier process, not recorded again yet
+  double throttled_before_s_;
+  Duration work_since_sample_{0};
+  std::int64_t batches_since_sample_ = 0;
+  TimePoint sampled_at_;
+  bool has_failed_ = false;
+
+  mutable std::mutex mutex_;
+  SavedRun published_;  // guarded by mutex_
+
+  std::jthread thread_;
+};
+
+}  // namespace backfill

@@ -1,0 +1,251 @@
+#include "engine/run.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/done_ranges.h"
+
+namespace backfill {
+namespace {
+
+constexpr Duration kTick = std::chrono::milliseconds(200);
+constexpr Duration kHousekeeping = std::chrono::seconds(1);
+constexpr int kConfirmEvery = 5;                                  // rounds of housekeeping
+constexpr Duration kCancelledFor = std::chrono::seconds(5);       // a cancelled call that takes longer is given up
+constexpr std::size_t kChunksAheadPerWorker = 2;
+constexpr std::size_t kReportsAheadPerWorker = 4;
+
+std::string words(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+ExitCode exit_code_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.exit_code();
+  } catch (const std::exception&) {
+    return ExitCode::failed;
+  }
+}
+
+}  // namespace
+
+Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store, Clock& clock, Log& log,
+         OnTick on_tick)
+    : parts_(std::move(parts)),
+      options_(options),
+      store_(store),
+      clock_(clock),
+      log_(log),
+      on_tick_(std::move(on_tick)),
+      start_watermark_(saved.watermark),
+      end_key_(saved.end_key),
+      done_ahead_(saved.done_ahead),
+      sizer_(options.sizer),
+      throttle_(options.share),
+      chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
+      workers_left_(options.workers) {
+  Recorder::Wiring wiring{store_,
+                          throttle_,
+                          clock_,
+                          [this] { return sizer_.size(); },
+                          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
+                          [this](const std::vector<Key>& keys) {
+                            const std::lock_guard lock(mutex_);
+                            if (parts_.ledger) forgettable_.insert(forgettable_.end(), keys.begin(), keys.end());
+                          }};
+  recorder_ = std::make_unique<Recorder>(
+      std::move(saved), static_cast<std::size_t>(options.workers) * kReportsAheadPerWorker, std::move(wiring));
+}
+
+RunOutcome Run::execute() {
+  try {
+    std::unique_ptr<Source> source = parts_.make_source();
+    const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
+    const DoneRanges done = merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+    ledger_rows_ = done.ledger_rows;
+
+    std::optional<ChunkPlanner> planner;
+    if (end_key_) {
+      planner.emplace(std::move(source), ChunkPlanner::Span{start_watermark_, *end_key_, done.ranges}, sizer_,
+                      options_.backoff, clock_, log_);
+    }
+    std::jthread housekeeping([this](std::stop_token stop) { keep_house(std::move(stop)); });
+    WorkerPool pool(options_.workers,
+                    {[this] {
+                       return std::make_unique<ChunkRunner>(parts_.make_runner_parts(), parts_.layout,
+                                                            options_.backoff, clock_, log_);
+                     },
+                     chunks_, throttle_,
+                     [this](ChunkReport report) {
+                       sizer_.observe(report);
+                       recorder_->record(std::move(report));
+                     },
+                     [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
+                     [this] {
+                       const std::lock_guard lock(mutex_);
+                       --workers_left_;
+                       changed_.notify_all();
+                     }},
+                    stop_.get_token());
+    std::jthread planning([&] {
+      if (planner) {
+        plan(*planner);
+      } else {
+        // An empty table: there is nothing to hand out.
+        const std::lock_guard lock(mutex_);
+        all_planned_ = true;
+      }
+      chunks_.close();
+    });
+    wait_for_workers(pool, planner ? &*planner : nullptr);
+  } catch (...) {
+    end(Ending::failed, "", std::current_exception());
+  }
+  return outcome();
+}
+
+void Run::stop(const std::string& reason) { end(Ending::stopped, reason); }
+
+void Run::plan(ChunkPlanner& planner) {
+  try {
+    const auto accept = [this](Chunk chunk, bool done) {
+      if (!done) return chunks_.push(std::move(chunk), stop_.get_token());
+      ChunkReport report;
+      report.chunk = std::move(chunk);
+      if (const auto rows = ledger_rows_.find(report.chunk.upto.values); rows != ledger_rows_.end()) {
+        report.rows = rows->second;
+      }
+      recorder_->record(std::move(report));
+      return true;
+    };
+    const bool all_planned = planner.plan(accept, stop_.get_token());
+    const std::lock_guard lock(mutex_);
+    all_planned_ = all_planned;
+  } catch (...) {
+    end(Ending::failed, "", std::current_exception());
+  }
+}
+
+// Sees to it that the runner's lock is still ours, and that the ledger stays small.
+void Run::keep_house(std::stop_token stop) {
+  for (int round = 1; clock_.wait(kHousekeeping, stop); ++round) {
+    try {
+      if (round % kConfirmEvery == 0) parts_.lock->confirm();
+      std::vector<Key> keys;
+      {
+        const std::lock_guard lock(mutex_);
+        keys.swap(forgettable_);
+      }
+      if (!keys.empty()) parts_.ledger->prune(keys);
+    } catch (const Error& error) {
+      // Unknown for now, or the ledger out of reach: the workers meet the same trouble and decide.
+      if (error.kind() == ErrorKind::retry || error.kind() == ErrorKind::cancelled) continue;
+      end(Ending::failed, "", std::current_exception());
+      return;
+    }
+  }
+}
+
+void Run::wait_for_workers(WorkerPool& pool, ChunkPlanner* planner) {
+  const TimePoint began = clock_.now();
+  std::unique_lock lock(mutex_);
+  while (workers_left_ > 0) {
+    changed_.wait_for(lock, kTick);
+    const std::optional<TimePoint> stop_asked_at = stop_asked_at_;
+    lock.unlock();
+    on_tick_(recorder_->snapshot());
+    if (options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {
+      end(Ending::planned, "max_runtime is over");
+    }
+    if (stop_asked_at) {
+      const Duration waited = clock_.now() - *stop_asked_at;
+      if (waited >= options_.grace) {
+        pool.cancel();
+        if (planner != nullptr) planner->cancel();
+      }
+      if (waited >= options_.grace + kCancelledFor) {
+        // A call that cannot even be cancelled, such as one on a dead connection, must not hold the
+        // process: what it did is in doubt and will be done again, as after a crash.
+        recorder_->drain();
+        recorder_->finish(RunState::stopped, "stopped with a batch in flight", false);
+        log_.write(LogLevel::warning, "a database call could not be cancelled; leaving it behind");
+        std::_Exit(static_cast<int>(ExitCode::stopped));
+      }
+    }
+    lock.lock();
+  }
+}
+
+void Run::end(Ending ending, const std::string& reason, std::exception_ptr failure) {
+  const std::lock_guard lock(mutex_);
+  if (ending_ == Ending::none) {
+    ending_ = ending;
+    reason_ = failure ? words(failure) : reason;
+    failure_ = std::move(failure);
+    stop_asked_at_ = clock_.now();
+  }
+  stop_.request_stop();
+  changed_.notify_all();
+}
+
+RunOutcome Run::outcome() {
+  // Draining may still find a failure, so it comes first, and without the mutex.
+  const SavedRun run = recorder_->drain();
+  const std::lock_guard lock(mutex_);
+  const bool all_visited = ending_ == Ending::none && all_planned_;
+  RunOutcome outcome;
+  outcome.reason = reason_;
+  switch (ending_) {
+    case Ending::none: {
+      const auto rejected = over_rejected_limit(run, options_);
+      outcome.state = rejected ? RunState::failed : RunState::complete;
+      outcome.exit_code = rejected ? ExitCode::rejected : ExitCode::done;
+      outcome.reason = rejected.value_or("");
+      break;
+    }
+    case Ending::stopped:
+      outcome.state = RunState::stopped;
+      outcome.exit_code = ExitCode::stopped;
+      break;
+    case Ending::planned:
+      outcome.state = RunState::paused;
+      outcome.exit_code = ExitCode::done;
+      break;
+    case Ending::failed:
+      outcome.state = RunState::failed;
+      outcome.exit_code = exit_code_of(failure_);
+      break;
+  }
+  recorder_->finish(outcome.state, outcome.reason, all_visited);
+  outcome.run = recorder_->snapshot();
+  if (all_visited && parts_.ledger) clear_ledger();
+  return outcome;
+}
+
+// The checkpoint says that everything is done, so the ledger has served its purpose.
+void Run::clear_ledger() {
+  try {
+    parts_.ledger->clear();
+  } catch (const Error& error) {
+    log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger", {{"reason", error.what()}});
+  }
+}
+
+std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOptions& options) {
+  std::int64_t allowed = options.rejected_max;
+  if (options.rejected_share_max) {
+    allowed = static_cast<std::int64_t>(*options.rejected_share_max * static_cast<double>(run.rows.read));
+  }
+  if (run.rows.rejected <= allowed) return std::nullopt;
+  return fmt::format("{} rows rejected, limits.max_rejected allows {}", run.rows.rejected, allowed);
+}
+
+}  // namespace backfill

@@ -1,0 +1,115 @@
+// engine/run.h
+//
+// One execution of a job: plan, work, record, until everything is done or something ends it.
+// Blocks the thread that calls execute(); stop() may be called from any other.
+
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "checkpoint/checkpoint_store.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "engine/chunk_planner.h"
+#include "engine/chunk_runner.h"
+#include "engine/chunk_sizer.h"
+#include "engine/recorder.h"
+#include "engine/worker_pool.h"
+#include "throttle/throttle.h"
+
+namespace backfill {
+
+struct RunOptions {
+  int workers = 2;
+  ChunkSizerOptions sizer;
+  BackoffOptions backoff;
+  double share = 1;
+  std::int64_t rejected_max = 0;                   // rows
+  std::optional<double> rejected_share_max;        // of the rows read; instead of rejected_max
+  std::optional<Duration> runtime_max;
+  Duration grace = std::chrono::seconds(20);
+};
+
+// Why a run that visited every row has not succeeded: more rows were rejected than allowed.
+// None when it has.
+std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOptions& options);
+
+// What a run is made of; assemble.cc makes it.
+struct RunParts {
+  std::function<std::unique_ptr<Source>()> make_source;    // for the planner; called in its thread's owner
+  std::function<ChunkRunner::Parts()> make_runner_parts;   // for a worker; called in its thread
+  std::unique_ptr<Ledger> ledger;                          // none: no ledger is kept
+  std::unique_ptr<RunnerLock> lock;
+  Layout layout;
+};
+
+struct RunOutcome {
+  RunState state = RunState::failed;
+  std::string reason;
+  ExitCode exit_code = ExitCode::failed;
+  SavedRun run;
+};
+
+class Run {
+ public:
+  using OnTick = std::function<void(const SavedRun&)>;
+
+  // `saved` is in the store already, with its end key. `on_tick` is called a few times a second
+  // from execute()'s thread.
+  Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store, Clock& clock, Log& log,
+      OnTick on_tick);
+
+  // Works until the end. Failures come back as an outcome; the checkpoint is valid in any case.
+  RunOutcome execute();
+
+  // No new chunk is begun; those in flight are finished, or cancelled when the grace is over.
+  void stop(const std::string& reason);
+
+ private:
+  enum class Ending { none, stopped, planned, failed };
+
+  void plan(ChunkPlanner& planner);
+  void keep_house(std::stop_token stop);
+  void wait_for_workers(WorkerPool& pool, ChunkPlanner* planner);
+  void end(Ending ending, const std::string& reason, std::exception_ptr failure = nullptr);
+  RunOutcome outcome();
+  void clear_ledger();
+
+  RunParts parts_;
+  const RunOptions options_;
+  CheckpointStore& store_;
+  Clock& clock_;
+  Log& log_;
+  const OnTick on_tick_;
+  const std::optional<Key> start_watermark_;
+  const std::optional<Key> end_key_;
+  const std::vector<DoneRange> done_ahead_;
+
+  ChunkSizer sizer_;
+  Throttle throttle_;
+  BoundedQueue<Chunk> chunks_;
+  std::stop_source stop_;
+  std::unique_ptr<Recorder> recorder_;
+  std::map<std::vector<std::string>, RowCounts> ledger_rows_;  // by upto; of ranges that only the ledger knew
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  Ending ending_ = Ending::none;
+  std::string reason_;
+  std::exception_ptr failure_;
+  std::optional<TimePoint> stop_asked_at_;
+  int workers_left_ = 0;
+  bool all_planned_ = false;
+  std::vector<Key> forgettable_;          // ledger ranges that the checkpoint has now
+};
+
+}  // namespace backfill

@@ -1,0 +1,59 @@
+// job/settings.h
+//
+// The table of job keys: what each is called, what it takes, its default, and how it gets
+// into a Job. Everything else that depends on the keys (suggestions, origins, the order of
+// `plan` and of the README) is read from it; a new key is one entry. Constant; pure.
+
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "job/job.h"
+#include "job/value.h"
+
+namespace backfill {
+
+struct JobKey {
+  // What a value from a shell is read as, and what a relative path in it is relative to.
+  enum class Takes {
+    value,   // a number, a boolean, a list, or a text that TOML would want in quotes
+    text,    // never anything but text, also when it looks like a number
+    path,    // text: a file
+    url,     // text: a database, maybe a file
+    plugin,  // text: a name, or a file when it has a slash
+  };
+
+  std::string_view name;  // dotted
+  Takes takes = Takes::value;
+  std::string_view allowed = "";  // continues `must be …`
+  // Puts the value into the job; false, with the job untouched, when it is not allowed.
+  bool (*store)(Job& job, const Value& value) = nullptr;
+  std::string_view standard = "";    // the default as --set would give it; empty: none
+  std::string_view when_unset = "";  // what it means to have neither value nor default
+  // A default that depends on what is in the job already; takes the place of `standard`.
+  std::string (*derived)(const Job& job) = nullptr;
+  std::string_view option = "";  // its own option of `run`, which is also BACKFILL_<OPTION>
+  bool is_required = false;
+  bool is_acted_on = true;  // false: read and checked, without effect in this version
+};
+
+// In the order of the README. A derived default sees every value that was given, and the
+// defaults of the keys in front of it.
+const std::vector<JobKey>& job_keys();
+
+// Null when there is no such key.
+const JobKey* find_job_key(std::string_view name);
+
+// Whether a dotted name is a table of job keys; everything below transform.options is.
+bool is_job_table(std::string_view name);
+
+// Whether a dotted name is an option of the plugin, which may be called anything.
+bool is_plugin_option(std::string_view name);
+
+// `; did you mean batch.size?`, or else what there is to choose from.
+std::string suggestion_for_key(std::string_view name);
+std::string suggestion_for_table(std::string_view name);
+
+}  // namespace backfill

@@ -1,0 +1,81 @@
+#include "observe/log.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/clock.h"
+
+namespace backfill {
+namespace {
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return spdlog::level::debug;
+    case LogLevel::info: return spdlog::level::info;
+    case LogLevel::warning: return spdlog::level::warn;
+    case LogLevel::error: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+const char* level_name(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug: return "debug";
+    case LogLevel::info: return "info";
+    case LogLevel::warning: return "warning";
+    case LogLevel::error: return "error";
+  }
+  return "info";
+}
+
+// `name=value`, quoted where the value has blanks; always one line.
+void append_field(std::string& line, std::string_view name, const std::string& value) {
+  line += ' ';
+  line += name;
+  line += '=';
+  const bool quoted = value.empty() || value.find_first_of(" \"\n\t") != std::string::npos;
+  if (!quoted) {
+    line += value;
+    return;
+  }
+  line += '"';
+  for (const char c : value) {
+    if (c == '"') line += '\\';
+    line += c == '\n' ? ' ' : c;
+  }
+  line += '"';
+}
+
+}  // namespace
+
+StderrLog::StderrLog(LogFormat format, LogLevel level, std::string job)
+    : format_(format),
+      job_(std::move(job)),
+      logger_(std::make_shared<spdlog::logger>("backfill", std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
+  logger_->set_level(spdlog_level(level));
+  logger_->set_pattern(format == LogFormat::json ? "%v" : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+                       spdlog::pattern_time_type::utc);
+}
+
+void StderrLog::write(LogLevel level, std::string_view event, const Fields& fields) {
+  if (!logger_->should_log(spdlog_level(level))) return;
+  std::string line;
+  if (format_ == LogFormat::text) {
+    line = event;
+    for (const auto& [name, value] : fields) append_field(line, name, value);
+  } else {
+    nlohmann::ordered_json json;
+    json["time"] = utc_now();
+    json["level"] = level_name(level);
+    json["job"] = job_;
+    json["event"] = event;
+    for (const auto& [name, value] : fields) json[std::string(name)] = value;
+    line = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  logger_->log(spdlog_level(level), "{}", line);
+  logger_->flush();
+}
+
+}  // namespace backfill

@@ -1,0 +1,456 @@
+#include "postgres/connection.h"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "postgres/sqlstate.h"
+
+namespace backfill {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// After cancel() a server that does not answer is given up on.
+constexpr milliseconds cancel_patience{5000};
+constexpr milliseconds silence_slack{30'000};
+constexpr std::string_view connection_lost = "08006";
+
+std::int64_t now_ns() { return steady_clock::now().time_since_epoch().count(); }
+
+void drop_notice(void*, const PGresult*) {}
+
+struct ConninfoOptions {
+  PQconninfoOption* list = nullptr;
+  ~ConninfoOptions() { PQconninfoFree(list); }
+
+  std::string value(const char* keyword) const {
+    for (const PQconninfoOption* option = list; option && option->keyword; ++option) {
+      if (std::strcmp(option->keyword, keyword) == 0) return option->val ? option->val : "";
+    }
+    return "";
+  }
+};
+
+ConninfoOptions parse_url(const std::string& url) {
+  char* message = nullptr;
+  ConninfoOptions options{PQconninfoParse(url.c_str(), &message)};
+  PQfreemem(message);
+  // libpq's own words may repeat the part it stumbled over, and that may be the password.
+  if (!options.list) {
+    throw Error(ExitCode::usage,
+                "the PostgreSQL URL cannot be read: percent-encode special characters in user and "
+                "password, or give the password in PGPASSWORD or PGPASSFILE");
+  }
+  return options;
+}
+
+// Takes what may be a password out of a message: an unencoded `/` or `@` in one makes libpq
+// take a part of it for a host or a port, and name it.
+std::string without_secrets(std::string message, const std::string& url) {
+  std::vector<std::string> secrets{parse_url(url).value("password")};
+  const auto scheme = url.find("://");
+  const auto at = url.rfind('@');
+  if (scheme != std::string::npos && at != std::string::npos && at > scheme) {
+    const std::string user_part = url.substr(scheme + 3, at - scheme - 3);
+    const auto colon = user_part.find(':');
+    std::string word;
+    for (std::size_t i = colon == std::string::npos ? user_part.size() : colon + 1;
+         i < user_part.size(); ++i) {
+      if (std::strchr("/:@?#,", user_part[i])) {
+        secrets.push_back(std::exchange(word, ""));
+      } else {
+        word += user_part[i];
+      }
+    }
+    secrets.push_back(word);
+  }
+  for (const std::string& secret : secrets) {
+    if (secret.empty()) continue;
+    for (auto at_secret = message.find(secret); at_secret != std::string::npos;
+         at_secret = message.find(secret, at_secret + 3)) {
+      message.replace(at_secret, secret.size(), "***");
+    }
+  }
+  return message;
+}
+
+// What libpq connects with. The later of two equal keywords wins, and the URL is expanded
+// where `dbname` stands: defaults before it, what must hold after it.
+struct ConnectWords {
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+
+  void add(const char* keyword, const char* value) {
+    keywords.push_back(keyword);
+    values.push_back(value);
+  }
+};
+
+ConnectWords connect_words(const std::string& url, const std::string& application_name) {
+  ConnectWords words;
+  words.add("application_name", application_name.c_str());
+  if (!std::getenv("PGCONNECT_TIMEOUT")) words.add("connect_timeout", "10");
+  words.add("keepalives", "1");
+  words.add("keepalives_idle", "30");
+  words.add("keepalives_interval", "10");
+  words.add("keepalives_count", "3");
+  words.add("tcp_user_timeout", "60000");
+  words.add("dbname", url.c_str());
+  words.add("client_encoding", "UTF8");
+  words.add(nullptr, nullptr);
+  return words;
+}
+
+// libpq tells the SQLSTATE of a refused connection only in a verbose message, and verbosity
+// can only be set on a connection that is made step by step: hence a second try, a short one.
+std::string refusal_sqlstate(const ConnectWords& words) {
+  PGconn* connection = PQconnectStartParams(words.keywords.data(), words.values.data(), 1);
+  if (!connection) return "";
+  PQsetErrorVerbosity(connection, PQERRORS_SQLSTATE);
+  PQsetNoticeReceiver(connection, drop_notice, nullptr);
+  const auto deadline = steady_clock::now() + std::chrono::seconds(3);
+  auto state =
+      PQstatus(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
+    const short events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    pollfd socket{PQsocket(connection), events, 0};
+    if (steady_clock::now() > deadline || poll(&socket, 1, 1000) < 0) break;
+    if (socket.revents != 0) state = PQconnectPoll(connection);
+  }
+  std::string message = state == PGRES_POLLING_FAILED ? PQerrorMessage(connection) : "";
+  PQfinish(connection);
+  message = one_line(message);
+  const auto blank = message.rfind(' ');
+  const std::string last = blank == std::string::npos ? message : message.substr(blank + 1);
+  return last.size() == 5 &&
+                 last.find_first_not_of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string::npos
+             ? last
+             : "";
+}
+
+std::string field(const PGresult* result, int code) {
+  const char* text = result ? PQresultErrorField(result, code) : nullptr;
+  return text ? one_line(text) : "";
+}
+
+}  // namespace
+
+void PgResult::clear(pg_result* result) { PQclear(result); }
+int PgResult::rows() const { return PQntuples(result_.get()); }
+int PgResult::columns() const { return PQnfields(result_.get()); }
+bool PgResult::is_null(int row, int column) const {
+  return PQgetisnull(result_.get(), row, column) != 0;
+}
+std::string_view PgResult::view(int row, int column) const {
+  return {PQgetvalue(result_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+}
+std::int64_t PgResult::integer(int row, int column) const {
+  const std::string_view digits = view(row, column);
+  std::int64_t value = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  return value;
+}
+std::int64_t PgResult::affected() const { return std::atoll(PQcmdTuples(result_.get())); }
+std::string PgResult::tag() const { return PQcmdStatus(result_.get()); }
+std::string PgResult::column_name(int column) const { return PQfname(result_.get(), column); }
+std::uint32_t PgResult::column_type(int column) const { return PQftype(result_.get(), column); }
+int PgResult::column_modifier(int column) const { return PQfmod(result_.get(), column); }
+
+PgConnection::PgConnection(std::string url, std::string job, std::string role, PgSession session)
+    : url_(std::move(url)), job_(std::move(job)), role_(std::move(role)), session_(session) {
+  connect();
+}
+
+PgConnection::~PgConnection() { disconnect(); }
+
+void PgConnection::reconnect() {
+  disconnect();
+  connect();
+}
+
+void PgConnection::connect() {
+  const std::string application_name = "backfill:" + job_;
+  attempt_ = fmt::format("connect to the {} ({})", role_, describe_url(url_));
+  const ConnectWords words = connect_words(url_, application_name);
+  PGconn* made = PQconnectdbParams(words.keywords.data(), words.values.data(), 1);
+  if (!made) throw Error(ErrorKind::stop, attempt_ + ": out of memory");
+  if (PQstatus(made) != CONNECTION_OK) {
+    const std::string words_of_server = without_secrets(one_line(PQerrorMessage(made)), url_);
+    const bool lacks_password = PQconnectionNeedsPassword(made) != 0;
+    PQfinish(made);
+    std::string code = lacks_password ? "28P01" : refusal_sqlstate(words);
+    if (code.empty()) code = connection_lost;
+    throw Error(kind_of_sqlstate(code),
+                fmt::format("{}: {} (SQLSTATE {})", attempt_, words_of_server, code), code);
+  }
+  PQsetNoticeReceiver(made, drop_notice, nullptr);
+  PQsetnonblocking(made, 1);
+  connection_ = made;
+  {
+    const std::lock_guard lock(cancel_mutex_);
+    cancel_ = PQgetCancel(made);
+  }
+  set_up_session();
+}
+
+void PgConnection::disconnect() noexcept {
+  {
+    const std::lock_guard lock(cancel_mutex_);
+    PQfreeCancel(cancel_);
+    cancel_ = nullptr;
+  }
+  PQfinish(connection_);
+  connection_ = nullptr;
+}
+
+// One round trip sets what this server's version knows. What the user chose in the URL's
+// `options` stays, except where values would change their text form or rows could be hidden.
+void PgConnection::set_up_session() {
+  const PgResult settings = query(fmt::format(
+      "SELECT s.name, pg_catalog.set_config(s.name, CASE WHEN v.must OR s.source <> 'client' "
+      "THEN v.value ELSE pg_catalog.current_setting(s.name) END, false) FROM (VALUES "
+      "('TimeZone', 'UTC', true), ('DateStyle', 'ISO, YMD', true), "
+      "('IntervalStyle', 'postgres', true), ('extra_float_digits', '1', true), "
+      "('bytea_output', 'hex', true), ('standard_conforming_strings', 'on', true), "
+      "('row_security', 'off', true), {}"
+      "('jit', 'off', false), ('max_parallel_workers_per_gather', '0', false), "
+      "('lock_timeout', '2s', false), ('statement_timeout', '{}ms', false), "
+      "('idle_in_transaction_session_timeout', '60s', false), "
+      "('idle_session_timeout', '0', false)) AS v(name, value, must) "
+      "JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) v.name",
+      session_.read_only ? "('default_transaction_read_only', 'on', true), " : "",
+      session_.statement_timeout.count()));
+  const PgResult timeout =
+      query("SELECT s.setting FROM pg_catalog.pg_settings AS s WHERE s.name = 'statement_timeout'");
+  const milliseconds statement_timeout{timeout.rows() == 1 ? timeout.integer(0, 0) : 0};
+  silence_max_.reset();
+  if (statement_timeout.count() > 0) silence_max_ = statement_timeout + silence_slack;
+  attempt_ = "query the " + role_;
+}
+
+int PgConnection::server_version() const { return connection_ ? PQserverVersion(connection_) : 0; }
+
+bool PgConnection::in_transaction() const {
+  if (is_lost()) return false;
+  return PQtransactionStatus(connection_) != PQTRANS_IDLE;
+}
+
+bool PgConnection::is_lost() const {
+  return !connection_ || PQstatus(connection_) != CONNECTION_OK;
+}
+
+void PgConnection::begin_call() {
+  cancelled_at_ = 0;
+  heard_at_ = steady_clock::now();
+  if (is_lost()) {
+    throw Error(ErrorKind::retry, attempt_ + ": the connection is lost (SQLSTATE 08003)", "08003");
+  }
+}
+
+PgResult PgConnection::query(const std::string& sql) {
+  begin_call();
+  if (!PQsendQuery(connection_, sql.c_str())) fail(nullptr);
+  return last_result();
+}
+
+PgResult PgConnection::query(const std::string& sql, const PgParameters& parameters) {
+  begin_call();
+  std::vector<const char*> values;
+  for (const auto& parameter : parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  if (!PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), nullptr,
+                         values.data(), nullptr, nullptr, 0)) {
+    fail(nullptr);
+  }
+  return last_result();
+}
+
+bool PgConnection::copy_out(const std::string& sql,
+                            const std::function<bool(std::string_view)>& take) {
+  begin_call();
+  if (!PQsendQuery(connection_, sql.c_str())) fail(nullptr);
+  const PgResult started(next_result());
+  while (true) {
+    char* bytes = nullptr;
+    const int length = PQgetCopyData(connection_, &bytes, 1);
+    if (length == 0) {
+      wait_until_readable();
+      continue;
+    }
+    if (length < 0) break;
+    const std::unique_ptr<char, void (*)(void*)> freed(bytes, PQfreemem);
+    try {
+      if (!take({bytes, static_cast<std::size_t>(length)})) {
+        cancel_and_drain();
+        return false;
+      }
+    } catch (...) {
+      cancel_and_drain();
+      throw;
+    }
+  }
+  last_result();
+  return true;
+}
+
+std::int64_t PgConnection::copy_in(const std::string& sql,
+                                   const std::vector<std::string_view>& pieces) {
+  constexpr std::size_t message_bytes = 256 << 10;
+  begin_call();
+  if (!PQsendQuery(connection_, sql.c_str())) fail(nullptr);
+  const PgResult started(next_result());
+  for (std::string_view piece : pieces) {
+    while (!piece.empty()) {
+      const std::string_view message = piece.substr(0, message_bytes);
+      if (PQputCopyData(connection_, message.data(), static_cast<int>(message.size())) < 0) {
+        fail(nullptr);
+      }
+      flush();
+      piece.remove_prefix(message.size());
+    }
+  }
+  if (PQputCopyEnd(connection_, nullptr) < 0) fail(nullptr);
+  return last_result().affected();
+}
+
+void PgConnection::flush() {
+  while (true) {
+    const int left = PQflush(connection_);
+    if (left < 0) fail(nullptr);
+    if (left == 0) return;
+    wait_for(POLLIN | POLLOUT);
+    // A server that has something to say may not read on before it is heard.
+    if (!PQconsumeInput(connection_)) fail(nullptr);
+  }
+}
+
+void PgConnection::wait_until_readable() {
+  wait_for(POLLIN);
+  if (!PQconsumeInput(connection_)) fail(nullptr);
+  heard_at_ = steady_clock::now();
+}
+
+void PgConnection::wait_for(short events) {
+  while (true) {
+    pollfd socket{PQsocket(connection_), events, 0};
+    const int ready = poll(&socket, 1, 500);
+    if (ready > 0) return;
+    if (ready < 0 && errno != EINTR) fail(nullptr);
+    const std::int64_t cancelled_at = cancelled_at_;
+    if (cancelled_at != 0 &&
+        now_ns() - cancelled_at > std::chrono::nanoseconds(cancel_patience).count()) {
+      disconnect();
+      throw Error(ErrorKind::cancelled, attempt_ + ": cancelled; the server did not answer");
+    }
+    if (silence_max_ && steady_clock::now() - heard_at_ > *silence_max_) {
+      disconnect();
+      throw Error(ErrorKind::retry,
+                  fmt::format("{}: no word from the server for {} s (SQLSTATE {})", attempt_,
+                              silence_max_->count() / 1000, connection_lost),
+                  std::string(connection_lost));
+    }
+  }
+}
+
+// The next result, or null when the statement is done. Before an error is thrown the rest is
+// read, so that the connection is ready for more.
+pg_result* PgConnection::next_result() {
+  flush();
+  while (PQisBusy(connection_)) wait_until_readable();
+  PGresult* result = PQgetResult(connection_);
+  const ExecStatusType status = PQresultStatus(result);
+  const bool failed = result && (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE);
+  if (!failed) return result;
+  const PgResult error(result);
+  while (PGresult* rest = PQgetResult(connection_)) PQclear(rest);
+  fail(result);
+}
+
+PgResult PgConnection::last_result() {
+  PGresult* last = next_result();
+  if (!last) fail(nullptr);
+  while (true) {
+    PgResult kept(last);
+    PGresult* next = next_result();
+    if (!next) return kept;
+    last = next;
+  }
+}
+
+// Ends a COPY TO STDOUT early. Whether it still ran to its end or was cancelled does not matter.
+void PgConnection::cancel_and_drain() noexcept {
+  request_cancel();
+  try {
+    while (true) {
+      char* bytes = nullptr;
+      const int length = PQgetCopyData(connection_, &bytes, 1);
+      PQfreemem(bytes);
+      if (length < 0) break;
+      if (length == 0) wait_until_readable();
+    }
+    last_result();
+  } catch (const Error&) {
+    // The cancelled statement's own error; a lost connection shows at the next call.
+  }
+}
+
+void PgConnection::request_cancel() noexcept {
+  const std::lock_guard lock(cancel_mutex_);
+  char message[256];
+  if (cancel_) PQcancel(cancel_, message, sizeof message);
+}
+
+void PgConnection::cancel() noexcept {
+  cancelled_at_ = now_ns();
+  request_cancel();
+}
+
+void PgConnection::fail(const pg_result* result) {
+  std::string code = field(result, PG_DIAG_SQLSTATE);
+  std::string primary = field(result, PG_DIAG_MESSAGE_PRIMARY);
+  if (primary.empty()) primary = one_line(PQerrorMessage(connection_));
+  ErrorKind kind = kind_of_sqlstate(code);
+  if (code.empty() && is_lost()) {
+    kind = ErrorKind::retry;
+    code = connection_lost;
+  } else if (is_lost() && kind != ErrorKind::retry) {
+    kind = ErrorKind::retry;
+  } else if (code == "57014") {
+    // The words decide only between an operator's pg_cancel_backend and a timeout: where they
+    // are in another language, a smaller chunk does no harm.
+    if (cancelled_at_ != 0) {
+      kind = ErrorKind::cancelled;
+    } else if (primary.find("user request") != std::string::npos) {
+      kind = ErrorKind::retry;
+    }
+  }
+  std::string message = fmt::format("{}: {}", attempt_, primary);
+  if (!code.empty()) message += fmt::format(" (SQLSTATE {})", code);
+  const std::string detail = field(result, PG_DIAG_MESSAGE_DETAIL);
+  if (!detail.empty()) message += ": " + detail;
+  throw Error(kind, message, code);
+}
+
+std::string describe_url(const std::string& url) {
+  const ConninfoOptions options = parse_url(url);
+  std::string words;
+  for (const char* keyword : {"service", "host", "hostaddr", "port", "dbname", "user"}) {
+    const std::string value = options.value(keyword);
+    if (value.empty()) continue;
+    if (!words.empty()) words += ' ';
+    words += fmt::format("{}={}", keyword, value);
+  }
+  return without_secrets(words.empty() ? "libpq's defaults" : words, url);
+}
+
+}  // namespace backfill

@@ -1,0 +1,65 @@
+#include "postgres/database.h"
+
+#include <utility>
+
+#include "postgres/ledger.h"
+#include "postgres/runner_lock.h"
+#include "postgres/source.h"
+#include "postgres/table.h"
+#include "postgres/target.h"
+#include "postgres/write_sql.h"
+
+namespace backfill {
+
+PostgresDatabase::PostgresDatabase(std::string url, std::string job, const std::string& role)
+    : url_(std::move(url)),
+      job_(std::move(job)),
+      connection_(url_, job_, role, {.read_only = true}) {}
+
+TableFacts PostgresDatabase::inspect(const std::string& table, const std::vector<std::string>& key,
+                                     const std::string& where) {
+  return inspect_table(connection_, table, key, where);
+}
+
+std::vector<ReadColumn> PostgresDatabase::type_columns(const TableFacts& table,
+                                                       const std::vector<std::string>& items) {
+  return backfill::type_columns(connection_, table, items);
+}
+
+std::optional<Column> PostgresDatabase::row_version() const { return row_version_column(); }
+
+void PostgresDatabase::check_source(const TableFacts& table, const ReadSpec& spec) {
+  check_read(connection_, table, spec.columns);
+}
+
+void PostgresDatabase::check_target(const TableFacts& table, const WriteSpec& spec) {
+  const bool needs_temp = spec.mode != WriteMode::insert || !conversions(spec).empty();
+  check_write(connection_, table, spec.mode, spec.columns, needs_temp);
+}
+
+std::vector<std::string> PostgresDatabase::conversions(const WriteSpec& spec) const {
+  std::vector<std::string> lines;
+  for (const WriteColumn& column : spec.columns) {
+    std::string line = conversion_note(column);
+    if (!line.empty()) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::unique_ptr<Source> PostgresDatabase::make_source(const ReadSpec& spec) const {
+  return std::make_unique<PostgresSource>(url_, job_, spec);
+}
+
+std::unique_ptr<Target> PostgresDatabase::make_target(const WriteSpec& spec) const {
+  return std::make_unique<PostgresTarget>(url_, job_, spec);
+}
+
+std::unique_ptr<Ledger> PostgresDatabase::make_ledger(const WriteSpec& spec) const {
+  return std::make_unique<PostgresLedger>(url_, spec.table, *spec.ledger);
+}
+
+std::unique_ptr<RunnerLock> PostgresDatabase::make_runner_lock() const {
+  return std::make_unique<PostgresRunnerLock>(url_, job_);
+}
+
+}  // namespace backfill

@@ -1,0 +1,41 @@
+// postgres/database.h
+//
+// A PostgreSQL database as one end of a job.
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/database.h"
+#include "postgres/connection.h"
+
+namespace backfill {
+
+class PostgresDatabase : public Database {
+ public:
+  // `role` says in messages which end it is: `source` or `target`.
+  PostgresDatabase(std::string url, std::string job, const std::string& role);
+
+  TableFacts inspect(const std::string& table, const std::vector<std::string>& key,
+                     const std::string& where) override;
+  std::vector<ReadColumn> type_columns(const TableFacts& table,
+                                       const std::vector<std::string>& items) override;
+  std::optional<Column> row_version() const override;
+  bool reads_binary() const override { return true; }
+  void check_source(const TableFacts& table, const ReadSpec& spec) override;
+  void check_target(const TableFacts& table, const WriteSpec& spec) override;
+  std::vector<std::string> conversions(const WriteSpec& spec) const override;
+  std::unique_ptr<Source> make_source(const ReadSpec& spec) const override;
+  std::unique_ptr<Target> make_target(const WriteSpec& spec) const override;
+  std::unique_ptr<Ledger> make_ledger(const WriteSpec& spec) const override;
+  std::unique_ptr<RunnerLock> make_runner_lock() const override;
+
+ private:
+  const std::string url_;
+  const std::string job_;
+  PgConnection connection_;
+};
+
+}  // namespace backfill

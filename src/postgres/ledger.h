@@ -1,0 +1,46 @@
+// postgres/ledger.h
+//
+// The ledger: one row for each range of a job that is in the target, written in the range's
+// own transaction, so that what is written and what is said to be written share one fate.
+// It is the table `backfill_ledger` in the target table's schema.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/target.h"
+#include "postgres/connection.h"
+
+namespace backfill {
+
+// `"app".backfill_ledger` for a table of schema app; `table` is SQL, qualified.
+std::string ledger_table(const std::string& table);
+
+// Notes a chunk in the transaction that writes it.
+void record_in_ledger(PgConnection& connection, const std::string& ledger, const LedgerSpec& spec,
+                      const Chunk& chunk, const RowCounts& rows);
+
+// What record_in_ledger noted of exactly this range; none when it did not.
+std::optional<RowCounts> find_in_ledger(PgConnection& connection, const std::string& ledger,
+                                        const LedgerSpec& spec, const Chunk& chunk);
+
+class PostgresLedger : public Ledger {
+ public:
+  // `table` is the target table. Connects.
+  PostgresLedger(const std::string& url, const std::string& table, const LedgerSpec& spec);
+
+  void prepare() override;
+  std::vector<LedgerRange> ranges() override;
+  void prune(const std::vector<Key>& upto) override;
+  void clear() override;
+
+ private:
+  bool exists();
+
+  const std::string ledger_;
+  const LedgerSpec spec_;
+  PgConnection connection_;
+};
+
+}  // namespace backfill

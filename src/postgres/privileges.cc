@@ -1,0 +1,107 @@
+#include <fmt/format.h>
+
+#include <set>
+
+#include "core/sql.h"
+#include "postgres/table.h"
+
+namespace backfill {
+namespace {
+
+using Names = std::vector<std::string>;
+
+std::string role_name(PgConnection& connection) {
+  return connection.query("SELECT pg_catalog.quote_ident(current_user)").text(0, 0);
+}
+
+bool holds(PgConnection& connection, const std::string& condition, const PgParameters& parameters) {
+  return connection.query("SELECT " + condition, parameters).boolean(0, 0);
+}
+
+// `SELECT (a, b)`, or empty when nothing is missing.
+std::string missing(PgConnection& connection, const std::string& table,
+                    const std::string& privilege, const std::set<std::string>& columns) {
+  Names without;
+  for (const std::string& column : columns) {
+    const bool has = holds(connection, "pg_catalog.has_column_privilege($1::regclass, $2, $3)",
+                           {table, column, privilege});
+    if (!has) without.push_back(quote_identifier(column));
+  }
+  return without.empty() ? "" : fmt::format("{} ({})", privilege, join(without, ", "));
+}
+
+[[noreturn]] void refuse(PgConnection& connection, const std::string& what, const Names& grants) {
+  throw Error(ExitCode::unsafe, fmt::format("role {} may not {}: {}", role_name(connection), what,
+                                            join(grants, "; ")));
+}
+
+std::string grant(PgConnection& connection, const std::string& privileges,
+                  const std::string& object) {
+  return fmt::format("GRANT {} ON {} TO {}", privileges, object, role_name(connection));
+}
+
+void add_grant(PgConnection& connection, const std::string& table, const std::string& privilege,
+               const std::set<std::string>& columns, Names& grants) {
+  const std::string lacks = missing(connection, table, privilege, columns);
+  if (!lacks.empty()) grants.push_back(grant(connection, lacks, table));
+}
+
+void refuse_hidden_rows(PgConnection& connection, const std::string& table) {
+  if (!holds(connection, "pg_catalog.row_security_active($1::regclass)", {table})) return;
+  throw Error(ExitCode::unsafe,
+              fmt::format("row-level security of {0} hides rows from role {1}: ALTER ROLE {1} "
+                          "BYPASSRLS, or run as the table's owner",
+                          table, role_name(connection)));
+}
+
+}  // namespace
+
+void check_read(PgConnection& connection, const TableFacts& facts,
+                const std::vector<ReadColumn>& columns) {
+  connection.attempt("check privileges on " + facts.name);
+  refuse_hidden_rows(connection, facts.name);
+  std::set<std::string> read(facts.key.begin(), facts.key.end());
+  for (const ReadColumn& column : columns) {
+    if (column.expression.empty()) read.insert(column.column.name);
+  }
+  Names grants;
+  add_grant(connection, facts.name, "SELECT", read, grants);
+  if (!grants.empty()) refuse(connection, "read " + facts.name, grants);
+}
+
+void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mode,
+                 const std::vector<WriteColumn>& columns, bool needs_temp) {
+  connection.attempt("check privileges on " + facts.name);
+  if (holds(connection, "pg_catalog.pg_is_in_recovery()", {})) {
+    throw Error(ExitCode::unsafe,
+                "the target of " + facts.name +
+                    " is a standby and takes no writes; name the primary in target.url");
+  }
+  refuse_hidden_rows(connection, facts.name);
+  std::set<std::string> key(facts.key.begin(), facts.key.end());
+  std::set<std::string> values;
+  for (const WriteColumn& column : columns) {
+    if (column.role == WriteColumn::Role::key) key.insert(column.target.name);
+    if (column.role == WriteColumn::Role::value) values.insert(column.target.name);
+  }
+  std::set<std::string> all = key;
+  all.insert(values.begin(), values.end());
+
+  Names grants;
+  // Rows are compared with what is to be written, so that equal ones stay as they are.
+  const bool reads_values = mode == WriteMode::update || mode == WriteMode::upsert;
+  if (mode != WriteMode::insert) {
+    add_grant(connection, facts.name, "SELECT", reads_values ? all : key, grants);
+  }
+  if (mode != WriteMode::update) add_grant(connection, facts.name, "INSERT", all, grants);
+  if (reads_values) add_grant(connection, facts.name, "UPDATE", values, grants);
+  const PgResult database = connection.query(
+      "SELECT pg_catalog.quote_ident(pg_catalog.current_database()), "
+      "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')");
+  if (needs_temp && !database.boolean(0, 1)) {
+    grants.push_back(grant(connection, "TEMPORARY", "DATABASE " + database.text(0, 0)));
+  }
+  if (!grants.empty()) refuse(connection, "write " + facts.name, grants);
+}
+
+}  // namespace backfill

@@ -1,0 +1,227 @@
+#include "postgres/target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/bisect.h"
+#include "core/sql.h"
+#include "postgres/cell_text.h"
+#include "postgres/copy_format.h"
+#include "postgres/ledger.h"
+#include "support/failpoint.h"
+
+namespace backfill {
+namespace {
+
+// One statement's worth of keys: bounds the length of its text.
+constexpr std::size_t keys_per_statement = 1000;
+
+void add(WriteReport& sum, WriteReport part) {
+  sum.written += part.written;
+  sum.unchanged += part.unchanged;
+  for (Key& key : part.conflicts) sum.conflicts.push_back(std::move(key));
+}
+
+}  // namespace
+
+PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec)
+    : spec_(std::move(spec)), connection_(url, job, "target") {
+  std::vector<TypeReference> references;
+  for (const WriteColumn& column : spec_.columns) {
+    references.emplace_back(column.target.oid, -1);
+    has_dynamic_ = has_dynamic_ || column.column.dynamic;
+  }
+  {
+    connection_.attempt("look up the types of " + spec_.table);
+    const CatalogScope scope(connection_);
+    types_ = describe_types(connection_, references);
+  }
+  sql_ = std::make_unique<WriteSql>(spec_, types_);
+  set_up();
+}
+
+// A batch is a small part of a table and is found by key: only missing statistics of the
+// temporary table could make another plan look better.
+void PostgresTarget::set_up() {
+  connection_.command(
+      "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
+  make_key_operators_visible(connection_, sql_->key());
+  has_stage_ = false;
+  stage_is_clean_ = true;
+}
+
+void PostgresTarget::reconnect() {
+  connection_.reconnect();
+  set_up();
+}
+
+// Deferrable constraints are checked at once, so that a row that breaks one is rejected as
+// others are, and not at COMMIT with the whole batch.
+void PostgresTarget::begin(const Chunk& chunk) {
+  rollback();
+  connection_.attempt(fmt::format("write {} to {}", chunk.display(), spec_.table));
+  if (!has_stage_ && !sql_->goes_straight()) {
+    connection_.command(sql_->create_stage());
+    has_stage_ = true;
+  }
+  stage_is_clean_ = true;
+  connection_.command("BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE");
+}
+
+WriteReport PostgresTarget::write(const Batch& rows) {
+  try {
+    return write_rows(rows, 0, rows.rows());
+  } catch (const Error&) {
+    rollback();
+    throw;
+  }
+}
+
+WriteReport PostgresTarget::write_around_rejects(const Batch& rows,
+                                                 std::vector<RowReject>& rejects) {
+  WriteReport report;
+  try {
+    bisect(
+        rows.rows(),
+        [&](std::size_t first, std::size_t last) {
+          connection_.command("SAVEPOINT part");
+          const bool was_clean = stage_is_clean_;
+          try {
+            add(report, write_rows(rows, first, last));
+          } catch (const Error& error) {
+            if (error.kind() != ErrorKind::reject) throw;
+            connection_.command("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
+            stage_is_clean_ = was_clean;
+            throw;
+          }
+          connection_.command("RELEASE SAVEPOINT part");
+        },
+        rejects);
+  } catch (const Error&) {
+    rollback();
+    throw;
+  }
+  return report;
+}
+
+WriteReport PostgresTarget::write_rows(const Batch& rows, std::size_t first, std::size_t last) {
+  const auto count = static_cast<std::int64_t>(last - first);
+  if (count == 0) return {};
+  std::string_view tuples = rows.tuples(first, last);
+  if (has_dynamic_) {
+    convert(rows, first, last);
+    tuples = converted_.tuples();
+  }
+  if (sql_->goes_straight()) {
+    connection_.copy_in(sql_->copy_straight(), {copy_header, tuples, copy_trailer});
+    return {count, 0, {}};
+  }
+  stage(tuples);
+  return write_staged(count);
+}
+
+void PostgresTarget::stage(std::string_view tuples) {
+  if (!stage_is_clean_) connection_.command(sql_->clear_stage());
+  stage_is_clean_ = false;
+  connection_.copy_in(sql_->copy_stage(), {copy_header, tuples, copy_trailer});
+}
+
+void PostgresTarget::convert(const Batch& rows, std::size_t first, std::size_t last) {
+  converted_.clear();
+  for (std::size_t row = first; row < last; ++row) {
+    read_cells(rows.tuple(row), spec_.columns.size(), cells_);
+    converted_.begin_tuple(static_cast<std::int16_t>(cells_.size()));
+    for (std::size_t i = 0; i < cells_.size(); ++i) {
+      if (!spec_.columns[i].column.dynamic || cells_[i].is_null()) {
+        converted_.append_cell(cells_[i]);
+        continue;
+      }
+      try {
+        converted_.append_field(cell_text(read_dynamic(cells_[i]), types_[i]));
+      } catch (const Error& error) {
+        throw error.within("column " + spec_.columns[i].target.name);
+      }
+    }
+  }
+}
+
+WriteReport PostgresTarget::write_staged(std::int64_t rows) {
+  const PgResult answer = connection_.query(sql_->write());
+  WriteReport report;
+  if (!sql_->is_guarded()) {
+    report.written = answer.affected();
+    report.unchanged = rows - report.written;
+    return report;
+  }
+  report.written = rows - answer.rows();
+  if (answer.rows() == 0) return report;
+  std::vector<std::string> places;
+  for (int row = 0; row < answer.rows(); ++row) places.push_back(answer.text(row, 0));
+  const PgResult keys = connection_.query(sql_->conflicts(places));
+  for (int row = 0; row < keys.rows(); ++row) {
+    Key key;
+    for (int column = 0; column < keys.columns(); ++column) {
+      key.values.push_back(keys.text(row, column));
+    }
+    report.conflicts.push_back(std::move(key));
+  }
+  report.unchanged = answer.rows() - keys.rows();
+  return report;
+}
+
+void PostgresTarget::lock(const std::vector<Key>& keys) {
+  for (std::size_t first = 0; first < keys.size(); first += keys_per_statement) {
+    const std::size_t last = std::min(keys.size(), first + keys_per_statement);
+    connection_.query(sql_->lock({keys.begin() + static_cast<std::ptrdiff_t>(first),
+                                  keys.begin() + static_cast<std::ptrdiff_t>(last)}));
+  }
+}
+
+void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
+  connection_.attempt(fmt::format("commit {} to {}", chunk.display(), spec_.table));
+  if (!connection_.is_lost() && !connection_.in_transaction()) {
+    throw Error(ErrorKind::stop, fmt::format("commit {} to {}: its transaction has ended already",
+                                             chunk.display(), spec_.table));
+  }
+  try {
+    if (spec_.ledger) {
+      record_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk, rows);
+    }
+    failpoint("target.before_commit");
+    const PgResult answer = connection_.query("COMMIT");
+    // COMMIT of a transaction that failed before is answered with ROLLBACK, not with an error.
+    if (answer.tag() != "COMMIT") {
+      throw Error(ErrorKind::stop, fmt::format("commit {} to {}: the server said {}",
+                                               chunk.display(), spec_.table, answer.tag()));
+    }
+  } catch (const Error&) {
+    rollback();
+    throw;
+  }
+  failpoint("target.after_commit");
+}
+
+void PostgresTarget::rollback() noexcept {
+  try {
+    if (connection_.in_transaction()) connection_.command("ROLLBACK");
+  } catch (const std::exception&) {
+    // A transaction on a lost connection is rolled back by the server.
+  }
+  stage_is_clean_ = true;
+}
+
+std::optional<RowCounts> PostgresTarget::recorded(const Chunk& chunk) {
+  if (!spec_.ledger) return std::nullopt;
+  connection_.attempt(fmt::format("look {} up in the ledger", chunk.display()));
+  return find_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk);
+}
+
+std::vector<Statement> PostgresTarget::statements() const {
+  if (sql_->goes_straight()) return {{"write a batch", sql_->copy_straight()}};
+  return {{"make the stage", sql_->create_stage()},
+          {"stage a batch", sql_->copy_stage()},
+          {"write a batch", sql_->write()}};
+}
+
+}  // namespace backfill

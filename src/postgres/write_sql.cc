@@ -1,0 +1,306 @@
+#include "postgres/write_sql.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/sql.h"
+
+namespace backfill {
+namespace {
+
+using Names = std::vector<std::string>;
+using Role = WriteColumn::Role;
+
+constexpr const char* stage = "pg_temp.backfill_stage";
+
+// PostgreSQL's type with the binary form of a kind; null for `other`.
+const char* kind_sql(Kind kind) {
+  switch (kind) {
+    case Kind::boolean:
+      return "boolean";
+    case Kind::int16:
+      return "smallint";
+    case Kind::int32:
+      return "integer";
+    case Kind::int64:
+      return "bigint";
+    case Kind::float32:
+      return "real";
+    case Kind::float64:
+      return "double precision";
+    case Kind::text:
+      return "text";
+    case Kind::bytes:
+      return "bytea";
+    case Kind::date:
+      return "date";
+    case Kind::timestamp:
+      return "timestamp without time zone";
+    case Kind::timestamptz:
+      return "timestamp with time zone";
+    case Kind::uuid:
+      return "uuid";
+    case Kind::json:
+      return "json";
+    case Kind::jsonb:
+      return "jsonb";
+    case Kind::numeric:
+      return "numeric";
+    case Kind::other:
+      return nullptr;
+  }
+  return nullptr;
+}
+
+// Built-in types are the same everywhere by number; others by name.
+bool is_same_type(const Column& sender, const Column& target) {
+  if (sender.dynamic) return false;
+  if (sender.type == target.type) return true;
+  return sender.oid != 0 && sender.oid == target.oid && sender.oid < 16384;
+}
+
+// Types that round a value to the column's precision when it is stored.
+bool rounds(std::uint32_t oid) {
+  constexpr std::array<std::uint32_t, 6> rounding{1083, 1114, 1184, 1186, 1266, 1700};
+  return std::find(rounding.begin(), rounding.end(), oid) != rounding.end();
+}
+
+std::string staged_name(std::size_t i) { return fmt::format("c{}", i); }
+
+bool has_own_collation(const Column& column) {
+  return !column.collation.empty() && column.collation != "pg_catalog.\"default\"";
+}
+
+}  // namespace
+
+WriteSql::WriteSql(WriteSpec spec, std::vector<PgType> types)
+    : spec_(std::move(spec)), types_(std::move(types)) {
+  for (const int at : spec_.key) key_at_.push_back(static_cast<std::size_t>(at));
+  if (key_at_.empty()) key_at_ = with_role(Role::key);
+  for (const std::size_t at : key_at_) key_.push_back(spec_.columns[at].target);
+}
+
+std::vector<std::size_t> WriteSql::with_role(Role role) const {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < spec_.columns.size(); ++i) {
+    if (spec_.columns[i].role == role) found.push_back(i);
+  }
+  return found;
+}
+
+bool WriteSql::needs_cast(std::size_t i) const {
+  return !is_same_type(spec_.columns[i].column, spec_.columns[i].target);
+}
+
+bool WriteSql::is_guarded() const { return !with_role(Role::guard).empty(); }
+
+bool WriteSql::goes_straight() const {
+  if (spec_.mode != WriteMode::insert || is_guarded()) return false;
+  for (std::size_t i = 0; i < spec_.columns.size(); ++i) {
+    if (needs_cast(i)) return false;
+  }
+  return true;
+}
+
+// Without length or precision, and below domains: whether a value fits is judged where it is
+// stored, once.
+std::string WriteSql::staged_type(std::size_t i) const {
+  const Column& sender = spec_.columns[i].column;
+  if (sender.dynamic) return "text";
+  if (!needs_cast(i)) return types_[i].base_sql;
+  const char* type = kind_sql(sender.kind);
+  return type ? type : sender.type;
+}
+
+std::string WriteSql::create_stage() const {
+  Names columns;
+  for (std::size_t i = 0; i < spec_.columns.size(); ++i) {
+    columns.push_back(staged_name(i) + " " + staged_type(i));
+  }
+  return fmt::format("CREATE TEMPORARY TABLE {} ({}) ON COMMIT DELETE ROWS", stage,
+                     join(columns, ", "));
+}
+
+std::string WriteSql::clear_stage() const { return fmt::format("TRUNCATE {}", stage); }
+
+std::string WriteSql::copy_stage() const {
+  return fmt::format("COPY {} FROM STDIN (FORMAT binary)", stage);
+}
+
+Names WriteSql::target_names() const {
+  Names names;
+  for (const WriteColumn& column : spec_.columns) {
+    if (column.role != Role::guard) names.push_back(quote_identifier(column.target.name));
+  }
+  return names;
+}
+
+std::string WriteSql::copy_straight() const {
+  return fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)", spec_.table,
+                     join(target_names(), ", "));
+}
+
+// A cast to the bare type: what stores the value then applies length and domain as an
+// assignment does, where an explicit cast would cut off in silence.
+std::string WriteSql::value(std::size_t i) const {
+  const std::string name = "s." + staged_name(i);
+  return needs_cast(i) ? name + "::" + types_[i].base_sql : name;
+}
+
+// For comparing byte by byte both sides must be of one type, below domains.
+std::string WriteSql::comparable(std::size_t i, const std::string& expression) const {
+  const bool is_domain = types_[i].base_oid != spec_.columns[i].target.oid;
+  return is_domain ? expression + "::" + types_[i].base_sql : expression;
+}
+
+std::string WriteSql::value_as_stored(std::size_t i) const {
+  const std::string& type = spec_.columns[i].target.type;
+  if (type == types_[i].base_sql || !rounds(types_[i].base_oid)) return value(i);
+  return fmt::format("{}::{}::{}", value(i), type, types_[i].base_sql);
+}
+
+// The staged rows in key order, as `s`.
+std::string WriteSql::staged() const {
+  Names order;
+  for (std::size_t i = 0; i < key_at_.size(); ++i) {
+    const std::string name = staged_name(key_at_[i]);
+    order.push_back(needs_cast(key_at_[i]) ? name + "::" + types_[key_at_[i]].base_sql : name);
+  }
+  return fmt::format("(SELECT ctid AS place, * FROM {} ORDER BY {}) AS s", stage,
+                     join(order, ", "));
+}
+
+std::string WriteSql::key_matches() const {
+  Names parts;
+  for (const std::size_t at : key_at_) {
+    const Column& target = spec_.columns[at].target;
+    const std::string collate = has_own_collation(target) ? " COLLATE " + target.collation : "";
+    parts.push_back(fmt::format("t.{}{} = {}", quote_identifier(target.name), collate, value(at)));
+  }
+  return join(parts, " AND ");
+}
+
+std::string WriteSql::guards_hold() const {
+  Names parts;
+  for (const std::size_t at : with_role(Role::guard)) {
+    const std::string name = "t." + quote_identifier(spec_.columns[at].target.name);
+    if (spec_.columns[at].target.name == "xmin") {
+      parts.push_back(fmt::format("{} = {}", name, value(at)));
+    } else {
+      parts.push_back(fmt::format("ROW({})::record OPERATOR(pg_catalog.*=) ROW({})::record",
+                                  comparable(at, name), value_as_stored(at)));
+    }
+  }
+  return join(parts, " AND ");
+}
+
+// Byte by byte, since types such as json have no `=`, and 1.0 and 1.00 are not the same here.
+// Without ::record the parser would look for the operator of each column's type.
+std::string WriteSql::values_differ() const {
+  Names stored;
+  Names wanted;
+  for (const std::size_t at : with_role(Role::value)) {
+    stored.push_back(comparable(at, "t." + quote_identifier(spec_.columns[at].target.name)));
+    wanted.push_back(value_as_stored(at));
+  }
+  return fmt::format("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", join(stored, ", "),
+                     join(wanted, ", "));
+}
+
+std::string WriteSql::write() const {
+  return spec_.mode == WriteMode::update ? update() : insert();
+}
+
+std::string WriteSql::insert() const {
+  Names values;
+  bool overrides = false;
+  for (std::size_t i = 0; i < spec_.columns.size(); ++i) {
+    if (spec_.columns[i].role == Role::guard) continue;
+    values.push_back(value(i));
+    overrides = overrides || spec_.columns[i].target.always_identity;
+  }
+  return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}{}", spec_.table,
+                     join(target_names(), ", "), overrides ? "OVERRIDING SYSTEM VALUE " : "",
+                     join(values, ", "), staged(), on_conflict());
+}
+
+std::string WriteSql::on_conflict() const {
+  if (spec_.mode == WriteMode::insert) return "";
+  Names key;
+  for (const Column& column : key_) key.push_back(quote_identifier(column.name));
+  const std::string conflict = fmt::format(" ON CONFLICT ({}) DO ", join(key, ", "));
+  Names sets;
+  Names stored;
+  Names wanted;
+  for (const std::size_t at : with_role(Role::value)) {
+    const std::string name = quote_identifier(spec_.columns[at].target.name);
+    sets.push_back(name + " = excluded." + name);
+    stored.push_back("t." + name);
+    wanted.push_back("excluded." + name);
+  }
+  if (spec_.mode == WriteMode::insert_missing || sets.empty()) return conflict + "NOTHING";
+  std::string sql =
+      fmt::format("{}UPDATE SET {} WHERE ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record",
+                  conflict, join(sets, ", "), join(stored, ", "), join(wanted, ", "));
+  if (!spec_.version_column.empty()) {
+    const std::string version = quote_identifier(spec_.version_column);
+    sql += fmt::format(" AND (t.{0} IS NULL OR excluded.{0} > t.{0})", version);
+  }
+  return sql;
+}
+
+std::string WriteSql::update() const {
+  Names sets;
+  for (const std::size_t at : with_role(Role::value)) {
+    sets.push_back(quote_identifier(spec_.columns[at].target.name) + " = " + value(at));
+  }
+  const std::string guards = is_guarded() ? guards_hold() + " AND " : "";
+  const std::string sql =
+      fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {} AND {}{}", spec_.table, join(sets, ", "),
+                  staged(), key_matches(), guards, values_differ());
+  if (!is_guarded()) return sql;
+  return fmt::format(
+      "WITH written AS ({} RETURNING s.place) SELECT ctid::text FROM (SELECT ctid "
+      "FROM {} EXCEPT SELECT place FROM written) AS r",
+      sql, stage);
+}
+
+std::string WriteSql::conflicts(const std::vector<std::string>& places) const {
+  Names texts;
+  Names quoted;
+  for (const std::size_t at : key_at_) texts.push_back("s." + staged_name(at) + "::text");
+  for (const std::string& place : places) quoted.push_back("\"" + place + "\"");
+  return fmt::format(
+      "SELECT {} FROM {} AS s WHERE s.ctid = ANY ('{{{}}}'::tid[]) AND NOT EXISTS "
+      "(SELECT 1 FROM {} AS t WHERE {} AND {})",
+      join(texts, ", "), stage, join(quoted, ","), spec_.table, key_matches(), guards_hold());
+}
+
+std::string WriteSql::lock(const std::vector<Key>& keys) const {
+  const KeySql key(spec_.table, key_);
+  return fmt::format("SELECT 1 FROM {} WHERE {} {} FOR NO KEY UPDATE", spec_.table,
+                     key.is_one_of(keys), key.order_by());
+}
+
+std::string conversion_note(const WriteColumn& column) {
+  if (column.role == Role::guard || is_same_type(column.column, column.target)) return "";
+  const std::string& target = column.target.type;
+  const std::string arrow = fmt::format(
+      "column {}: {} -> {}", column.target.name,
+      column.column.type.empty() ? kind_name(column.column.kind) : column.column.type, target);
+  if (!column.column.dynamic) return arrow + ", cast by the server";
+  switch (column.target.kind) {
+    case Kind::date:
+    case Kind::timestamp:
+    case Kind::timestamptz:
+      return arrow + ", cast value by value; integers are seconds since 1970-01-01 00:00 UTC";
+    case Kind::boolean:
+      return arrow + ", cast value by value; 0 is false, 1 is true";
+    default:
+      return arrow + ", cast value by value";
+  }
+}
+
+}  // namespace backfill

@@ -1,0 +1,69 @@
+// postgres/write_sql.h
+//
+// The statements that bring a batch into a table: its tuples are staged in a temporary
+// table in the types they come in, and one statement a batch casts and writes them. Pure:
+// made from what is written and what the catalog says of the target's types.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/target.h"
+#include "postgres/key_sql.h"
+#include "postgres/types.h"
+
+namespace backfill {
+
+class WriteSql {
+ public:
+  // `types` are those of the target columns, one for each of spec.columns.
+  WriteSql(WriteSpec spec, std::vector<PgType> types);
+
+  // True when tuples can be copied straight into the table: plain inserts without a cast.
+  bool goes_straight() const;
+  // True for updates of rows that must be as they were read.
+  bool is_guarded() const;
+
+  std::string create_stage() const;
+  std::string clear_stage() const;
+  std::string copy_stage() const;
+  std::string copy_straight() const;
+
+  // Writes the staged rows; the count of rows is that of rows written. When guarded the
+  // answer is instead the places (ctid) of staged rows that were not written.
+  std::string write() const;
+  // The keys, as text, of the staged rows at these places whose row in the table is gone or
+  // no longer as it was read.
+  std::string conflicts(const std::vector<std::string>& places) const;
+  std::string lock(const std::vector<Key>& keys) const;
+
+  const std::vector<Column>& key() const { return key_; }
+
+ private:
+  std::string insert() const;
+  std::string update() const;
+  std::string on_conflict() const;
+  std::string staged() const;
+  std::string staged_type(std::size_t i) const;
+  bool needs_cast(std::size_t i) const;
+  std::string value(std::size_t i) const;
+  std::string comparable(std::size_t i, const std::string& expression) const;
+  std::string value_as_stored(std::size_t i) const;
+  std::string key_matches() const;
+  std::string guards_hold() const;
+  std::string values_differ() const;
+  std::vector<std::size_t> with_role(WriteColumn::Role role) const;
+  std::vector<std::string> target_names() const;
+
+  const WriteSpec spec_;
+  const std::vector<PgType> types_;
+  std::vector<std::size_t> key_at_;  // positions in spec_.columns, in key order
+  std::vector<Column> key_;
+};
+
+// How the values of a column become those of the target's type, for `plan`; empty when they
+// are of that type already.
+std::string conversion_note(const WriteColumn& column);
+
+}  // namespace backfill

@@ -1,0 +1,180 @@
+#include "sqlite/target.h"
+
+#include <utility>
+
+#include "core/bisect.h"
+#include "core/row_key.h"
+#include "core/sql.h"
+#include "sqlite/cell.h"
+#include "sqlite/ledger.h"
+#include "sqlite/table.h"
+#include "support/failpoint.h"
+
+namespace backfill {
+namespace {
+
+Columns sent_columns(const std::vector<WriteColumn>& fields) {
+  Columns columns;
+  for (const WriteColumn& field : fields) columns.push_back(field.column);
+  return columns;
+}
+
+}  // namespace
+
+SqliteTarget::SqliteTarget(std::string path, WriteSpec spec)
+    : spec_(std::move(spec)),
+      columns_(sent_columns(spec_.columns)),
+      connection_(std::move(path), SqliteConnection::Mode::read_write) {
+  for (std::size_t field = 0; field < spec_.columns.size(); ++field)
+    if (spec_.columns[field].role == WriteColumn::Role::key)
+      key_.push_back(static_cast<int>(field));
+  prepare_all();
+}
+
+SqliteTarget::~SqliteTarget() { rollback(); }
+
+void SqliteTarget::prepare_all() {
+  // A spilled page cache would shut readers out before the commit; a batch has its own bound.
+  connection_.execute("PRAGMA cache_spill = OFF");
+  std::vector<Column> key;
+  for (const int field : key_) key.push_back(spec_.columns[static_cast<std::size_t>(field)].target);
+  const KeyPath path = key_path(connection_, spec_.table, key);
+  sql_ = make_target_sql(spec_, spec_.table, path.terms);
+  write_.emplace(connection_.prepare(sql_.write.sql));
+  if (!sql_.look.sql.empty()) look_.emplace(connection_.prepare(sql_.look.sql));
+}
+
+void SqliteTarget::begin(const Chunk&) {
+  rollback();
+  connection_.execute("BEGIN IMMEDIATE");
+}
+
+// A write outside a transaction would be committed row by row.
+void SqliteTarget::require_transaction() const {
+  if (connection_.in_transaction()) return;
+  throw Error(ErrorKind::stop, "write to " + spec_.table +
+                                   ": the batch's transaction is gone; does a trigger of the table "
+                                   "roll back?");
+}
+
+WriteReport SqliteTarget::write(const Batch& rows) {
+  try {
+    require_transaction();
+    return write_rows(rows, 0, rows.rows());
+  } catch (const Error& error) {
+    rollback();
+    throw error.within("write to " + spec_.table);
+  }
+}
+
+WriteReport SqliteTarget::write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) {
+  WriteReport total;
+  try {
+    bisect(
+        rows.rows(),
+        [&](std::size_t first, std::size_t last) { write_part(rows, first, last, total); },
+        rejects);
+  } catch (const Error& error) {
+    rollback();
+    throw error.within("write to " + spec_.table);
+  }
+  return total;
+}
+
+void SqliteTarget::write_part(const Batch& rows, std::size_t first, std::size_t last,
+                              WriteReport& total) {
+  require_transaction();
+  connection_.execute("SAVEPOINT part");
+  WriteReport part;
+  try {
+    part = write_rows(rows, first, last);
+  } catch (const Error&) {
+    require_transaction();
+    connection_.execute("ROLLBACK TO part; RELEASE part");
+    throw;
+  }
+  connection_.execute("RELEASE part");
+  total.written += part.written;
+  total.unchanged += part.unchanged;
+  for (Key& key : part.conflicts) total.conflicts.push_back(std::move(key));
+}
+
+WriteReport SqliteTarget::write_rows(const Batch& rows, std::size_t first, std::size_t last) {
+  WriteReport report;
+  for (std::size_t row = first; row < last; ++row) write_row(rows.tuple(row), report);
+  return report;
+}
+
+void SqliteTarget::write_row(std::string_view tuple, WriteReport& report) {
+  read_cells(tuple, columns_.size(), cells_);
+  bind_fields(*write_, sql_.write.fields);
+  write_->run();
+  if (connection_.changes() > 0) {
+    ++report.written;
+    return;
+  }
+  if (look_ && !still_as_read()) {
+    report.conflicts.push_back(row_key(columns_, key_, tuple));
+    return;
+  }
+  ++report.unchanged;
+}
+
+bool SqliteTarget::still_as_read() {
+  bind_fields(*look_, sql_.look.fields);
+  const ResetAtEnd reset(*look_);
+  return look_->step();
+}
+
+void SqliteTarget::bind_fields(SqliteStatement& statement, const std::vector<std::size_t>& fields) {
+  for (std::size_t i = 0; i < fields.size(); ++i)
+    bind_cell(statement, static_cast<int>(i) + 1, columns_[fields[i]], cells_[fields[i]]);
+}
+
+void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }
+
+void SqliteTarget::commit(const Chunk& chunk, const RowCounts& rows) {
+  try {
+    require_transaction();
+    if (spec_.ledger) record_in_ledger(connection_, *spec_.ledger, chunk, rows);
+    failpoint("target.before_commit");
+    connection_.execute("COMMIT");
+  } catch (const Error& error) {
+    rollback();
+    throw error.within("commit to " + spec_.table);
+  }
+  failpoint("target.after_commit");
+}
+
+void SqliteTarget::rollback() noexcept {
+  try {
+    if (connection_.in_transaction()) connection_.execute("ROLLBACK");
+  } catch (const Error&) {
+    // SQLite rolls back what is left open when the connection closes.
+  }
+}
+
+std::optional<RowCounts> SqliteTarget::recorded(const Chunk& chunk) {
+  if (!spec_.ledger) return std::nullopt;
+  return find_in_ledger(connection_, spec_.ledger->job, chunk);
+}
+
+std::vector<Statement> SqliteTarget::statements() const {
+  std::vector<Statement> statements{{"write a row", sql_.write.sql}};
+  if (!sql_.look.sql.empty())
+    statements.push_back({"tell a row that changed from one that needs no write", sql_.look.sql});
+  if (spec_.ledger) statements.push_back({"record a chunk in the ledger", ledger_record_sql()});
+  return statements;
+}
+
+void SqliteTarget::reconnect() {
+  rollback();
+  write_.reset();
+  look_.reset();
+  connection_.reopen();
+  prepare_all();
+}
+
+void SqliteTarget::cancel() noexcept { connection_.interrupt(); }
+
+}  // namespace backfill

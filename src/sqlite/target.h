@@ -1,0 +1,60 @@
+// sqlite/target.h
+//
+// Rows into a SQLite table, one write transaction a chunk. The transaction takes the database's
+// write lock at its beginning, so no other writer comes between what it looks at and what it
+// writes, and lock() has nothing left to do.
+//
+// Only a conflict on the key is absorbed, as the write mode says; any other broken constraint is
+// Error(reject), also where the table was declared with ON CONFLICT REPLACE or IGNORE. A row that
+// holds already what would be written is left alone and counted as unchanged.
+//
+// One thread, except cancel(). Errors as core/target.h says.
+
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/target.h"
+#include "sqlite/connection.h"
+#include "sqlite/target_sql.h"
+
+namespace backfill {
+
+class SqliteTarget : public Target {
+ public:
+  SqliteTarget(std::string path, WriteSpec spec);
+  ~SqliteTarget() override;
+
+  void begin(const Chunk& chunk) override;
+  WriteReport write(const Batch& rows) override;
+  WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) override;
+  void lock(const std::vector<Key>& keys) override;
+  void commit(const Chunk& chunk, const RowCounts& rows) override;
+  void rollback() noexcept override;
+  std::optional<RowCounts> recorded(const Chunk& chunk) override;
+  std::vector<Statement> statements() const override;
+  void reconnect() override;
+  void cancel() noexcept override;
+
+ private:
+  void prepare_all();
+  void require_transaction() const;
+  WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
+  void write_row(std::string_view tuple, WriteReport& report);
+  bool still_as_read();
+  void bind_fields(SqliteStatement& statement, const std::vector<std::size_t>& fields);
+  void write_part(const Batch& rows, std::size_t first, std::size_t last, WriteReport& total);
+
+  const WriteSpec spec_;
+  const Columns columns_;  // of the tuples
+  std::vector<int> key_;   // positions in columns_
+  SqliteConnection connection_;
+  TargetSql sql_;
+  std::optional<SqliteStatement> write_;
+  std::optional<SqliteStatement> look_;
+  std::vector<Cell> cells_;
+};
+
+}  // namespace backfill

@@ -1,0 +1,31 @@
+// sqlite/target_sql.h
+//
+// The statements that write one row, for each write mode. Made once; a pure function.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/target.h"
+
+namespace backfill {
+
+// Parameter i + 1 of a statement takes the field of the tuple at fields[i].
+struct RowStatement {
+  std::string sql;
+  std::vector<std::size_t> fields;
+};
+
+struct TargetSql {
+  RowStatement write;  // changes one row, or none where there is nothing to change
+  RowStatement look;   // finds the row if its guards still hold; empty without guards
+};
+
+// `key_terms` are the key columns as they are compared (KeyPath::terms), in the order of the
+// fields with the role key. Throws Error(ExitCode::unsafe) when there is nothing to write or
+// the version column is not written.
+TargetSql make_target_sql(const WriteSpec& spec, const std::string& table,
+                          const std::vector<std::string>& key_terms);
+
+}  // namespace backfill

@@ -1,0 +1,37 @@
+// support/clock.h
+//
+// Time and waiting, behind a seam so that tests can hold both in their hands. Every wait
+// ends at once when a stop is requested. Safe to use from any thread.
+
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <string>
+
+namespace backfill {
+
+using Duration = std::chrono::nanoseconds;
+using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // For measuring; never set back.
+  virtual TimePoint now() const = 0;
+  // Returns false when a stop ended the wait early.
+  virtual bool wait(Duration duration, std::stop_token stop) = 0;
+};
+
+// The machine's clock.
+class SystemClock : public Clock {
+ public:
+  TimePoint now() const override;
+  bool wait(Duration duration, std::stop_token stop) override;
+};
+
+// The time of day as `2026-11-22T13:05:00.123Z`, for people and the checkpoint; never measured
+// with.
+std::string utc_now();
+
+}  // namespace backfill

@@ -1,0 +1,34 @@
+// support/failpoint.h
+//
+// Named places where a test injects a fault into the very program that ships. Off unless
+// BACKFILL_FAILPOINTS names them: `target.after_commit=crash@3,chunk.after_read=delay(50ms)`.
+//
+//   crash        kill -9 of this process
+//   error        throws Error(retry)
+//   error(CODE)  throws the Error that the database would with this SQLSTATE-like code:
+//                22*, 23* reject; 57014 too_large; 08*, 40*, 53*, 55P03, 57P* retry; else stop
+//   delay(TIME)  waits: `50ms`, `2s`
+//   wait(FILE)   makes FILE.reached, then waits until FILE is there
+//   @N           only the Nth time the place is reached; without it, every time
+//
+// One relaxed load where nothing is switched on. Safe from any thread.
+
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace backfill {
+
+// Every name there is, in the order of a chunk's life.
+const std::vector<std::string_view>& failpoint_names();
+
+// Switches on what `specification` says, or nothing when it is empty. Throws
+// Error(ExitCode::usage) when it does not parse or names no failpoint.
+void set_failpoints(const std::string& specification);
+
+// A place. `name` must be one of failpoint_names().
+void failpoint(std::string_view name);
+
+}  // namespace backfill

@@ -1,0 +1,19 @@
+// Fills one column two times.
+
+#include "bare.h"
+
+static void* open(backfill_binding* binding, backfill_error*) {
+  binding->want_output(binding, 0, BACKFILL_TEXT);
+  binding->want_output(binding, 0, BACKFILL_INT64);
+  static int instance;
+  return &instance;
+}
+
+extern "C" BACKFILL_EXPORT const backfill_transform* backfill_transform_entry(void) {
+  static const backfill_transform transform = [] {
+    backfill_transform changed = bare::transform;
+    changed.open = open;
+    return changed;
+  }();
+  return &transform;
+}

@@ -1,0 +1,12 @@
+// Speaks a contract of the future.
+
+#include "bare.h"
+
+extern "C" BACKFILL_EXPORT const backfill_transform* backfill_transform_entry(void) {
+  static const backfill_transform transform = [] {
+    backfill_transform changed = bare::transform;
+    changed.contract = 2;
+    return changed;
+  }();
+  return &transform;
+}

@@ -1,0 +1,134 @@
+#include "support/fake_target.h"
+
+#include "core/bisect.h"
+#include "support/batch_builder.h"
+
+namespace backfill {
+
+void FakeTarget::begin(const Chunk&) {
+  if (is_open_) throw Error(ErrorKind::stop, "begin in an open transaction");
+  reach("target.begin", false);
+  is_open_ = true;
+}
+
+WriteReport FakeTarget::write(const Batch& rows) {
+  reach("target.write", true);
+  WriteReport report;
+  try {
+    write_range(rows, 0, rows.rows(), report);
+  } catch (...) {
+    rollback();
+    throw;
+  }
+  return report;
+}
+
+WriteReport FakeTarget::write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) {
+  reach("target.write", true);
+  WriteReport report;
+  bisect(
+      rows.rows(),
+      [&](std::size_t first, std::size_t last) {
+        const auto writes_before = writes_;
+        const WriteReport report_before = report;
+        try {
+          write_range(rows, first, last, report);
+        } catch (...) {
+          writes_ = writes_before;
+          report = report_before;
+          throw;
+        }
+      },
+      rejects);
+  return report;
+}
+
+void FakeTarget::write_range(const Batch& rows, std::size_t first, std::size_t last,
+                             WriteReport& report) {
+  std::vector<Cell> cells;
+  for (std::size_t i = first; i < last; ++i) {
+    read_cells(rows.tuple(i), options_.layout.write.size(), cells);
+    std::int64_t id = 0;
+    std::string value;
+    std::optional<std::int64_t> version;
+    for (std::size_t field = 0; field < cells.size(); ++field) {
+      const auto role = options_.layout.write[field].role;
+      if (role == WriteColumn::Role::key) id = int64_of(cells[field].view());
+      if (role == WriteColumn::Role::value) value = cells[field].view();
+      if (role == WriteColumn::Role::guard) version = int64_of(cells[field].view());
+    }
+    if (options_.refused.contains(id)) {
+      throw Error(ErrorKind::reject, "row " + std::to_string(id) + " breaks a constraint", "23514");
+    }
+    const auto there = table_.row(id);
+    if (options_.mode == WriteMode::insert && there) {
+      throw Error(ErrorKind::reject, "duplicate key " + std::to_string(id), "23505");
+    }
+    if (version && (!there || there->version != *version)) {
+      report.conflicts.push_back(key_of(id));
+      continue;
+    }
+    const bool is_left = (options_.mode == WriteMode::insert_missing && there) ||
+                         (options_.mode == WriteMode::update && !there);
+    if (is_left) {
+      ++report.unchanged;
+      continue;
+    }
+    writes_[id] = value;
+    ++report.written;
+  }
+}
+
+void FakeTarget::lock(const std::vector<Key>& keys) {
+  reach("target.lock", true);
+  std::set<std::int64_t> ids;
+  for (const Key& key : keys) ids.insert(id_of(key));
+  table_.lock(ids);
+  locked_.insert(ids.begin(), ids.end());
+}
+
+void FakeTarget::commit(const Chunk& chunk, const RowCounts& rows) {
+  reach("target.commit", true);
+  std::optional<LedgerRange> range;
+  if (options_.keeps_ledger) range = LedgerRange{chunk.after, chunk.upto, rows};
+  table_.commit(writes_, range);
+  writes_.clear();
+  rollback();
+  reach("target.committed", false);
+}
+
+void FakeTarget::rollback() noexcept {
+  table_.unlock(locked_);
+  locked_.clear();
+  writes_.clear();
+  is_open_ = false;
+}
+
+std::optional<RowCounts> FakeTarget::recorded(const Chunk& chunk) {
+  reach("target.recorded", false);
+  if (!options_.keeps_ledger) return std::nullopt;
+  for (const LedgerRange& range : table_.ledger()) {
+    if (range.upto == chunk.upto && range.after == chunk.after) return range.rows;
+  }
+  return std::nullopt;
+}
+
+void FakeTarget::reconnect() {
+  rollback();
+  is_lost_ = false;
+  reach("target.reconnect", false);
+}
+
+void FakeTarget::reach(const std::string& call, bool in_transaction) {
+  if (is_lost_) throw Error(ErrorKind::stop, call + " on a lost connection");
+  if (in_transaction && !is_open_) throw Error(ErrorKind::stop, call + " outside a transaction");
+  try {
+    script_.reach(call);
+  } catch (const Error& error) {
+    is_lost_ = error.kind() == ErrorKind::retry;
+    rollback();
+    throw;
+  }
+}
+
+}  // namespace backfill

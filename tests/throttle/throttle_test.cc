@@ -1,0 +1,117 @@
+#include "throttle/throttle.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+namespace backfill {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+TEST(Throttle, NeverRestsAtFullShare) {
+  Throttle throttle(1);
+
+  EXPECT_TRUE(throttle.rest_after(std::chrono::hours(1), {}));
+
+  EXPECT_LT(throttle.rested(), seconds(1));
+}
+
+TEST(Throttle, RestsAboutAsLongAsItWorkedAtHalfShare) {
+  Throttle throttle(0.5, /*seed=*/1);
+
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(throttle.rest_after(milliseconds(5), {}));
+
+  // 100 ms of work; the upper bound leaves room for a busy machine.
+  EXPECT_GE(throttle.rested(), milliseconds(80));
+  EXPECT_LT(throttle.rested(), seconds(2));
+}
+
+TEST(Throttle, RestsLongerAtALowerShare) {
+  Throttle throttle(0.1, /*seed=*/1);
+
+  throttle.rest_after(milliseconds(5), {});
+
+  EXPECT_GE(throttle.rested(), milliseconds(5) * 9 * 8 / 10);
+}
+
+TEST(Throttle, JittersSoThatWorkersDoNotMarchInStep) {
+  Throttle throttle(0.5, /*seed=*/1);
+  Duration shortest = seconds(1);
+  Duration before = Duration::zero();
+
+  for (int i = 0; i < 10; ++i) {
+    throttle.rest_after(milliseconds(10), {});
+    shortest = std::min(shortest, throttle.rested() - before);
+    before = throttle.rested();
+  }
+
+  EXPECT_LT(shortest, milliseconds(10));
+  EXPECT_GE(shortest, milliseconds(8));
+}
+
+TEST(Throttle, PausesAtShareZeroUntilTheShareChanges) {
+  Throttle throttle(0);
+  std::atomic<bool> is_over = false;
+  std::jthread worker([&] {
+    EXPECT_TRUE(throttle.rest_after(milliseconds(1), {}));
+    is_over = true;
+  });
+
+  EXPECT_FALSE(is_over);
+  throttle.set_share(1, {});
+  worker.join();
+
+  EXPECT_TRUE(is_over);
+}
+
+TEST(Throttle, EndsALongRestWhenTheShareRises) {
+  Throttle throttle(0.001);
+  const auto began = steady_clock::now();
+  std::jthread worker([&] { EXPECT_TRUE(throttle.rest_after(std::chrono::hours(1), {})); });
+
+  throttle.set_share(1, {});
+  worker.join();
+
+  EXPECT_LT(steady_clock::now() - began, seconds(20));
+}
+
+TEST(Throttle, EndsARestOnAStop) {
+  for (const double share : {0.0, 0.001}) {
+    Throttle throttle(share);
+    const auto began = steady_clock::now();
+    std::jthread worker([&](std::stop_token stop) {
+      EXPECT_FALSE(throttle.rest_after(std::chrono::hours(1), stop));
+    });
+
+    worker.request_stop();
+    worker.join();
+
+    EXPECT_LT(steady_clock::now() - began, seconds(20)) << share;
+  }
+}
+
+TEST(Throttle, DoesNotRestAfterAStop) {
+  Throttle throttle(1);
+  std::stop_source stop;
+  stop.request_stop();
+
+  EXPECT_FALSE(throttle.rest_after(milliseconds(1), stop.get_token()));
+}
+
+TEST(Throttle, KeepsItsShareBetweenZeroAndOneAndSaysWhy) {
+  Throttle throttle(1);
+
+  throttle.set_share(-1, {1.2, "replica_lag", "replica lag 12s >= 10s"});
+  EXPECT_EQ(throttle.share(), 0);
+  EXPECT_EQ(throttle.pressure().reason, "replica lag 12s >= 10s");
+
+  throttle.set_share(7, {});
+  EXPECT_EQ(throttle.share(), 1);
+}
+
+}  // namespace
+}  // namespace backfill
