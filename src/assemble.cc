@@ -161,7 +161,7 @@ Assembly assemble(const Job& job) {
   assembly.write.table = assembly.target_table.name;
   assembly.write.columns = assembly.layout.write;
   assembly.write.mode = request.mode;
-  assembly.write.version_column = job.target.version_column;
+  if (request.mode == WriteMode::upsert) assembly.write.version_column = job.target.version_column;
   decide_ledger(assembly);
 
   look(ExitCode::source_unreachable, [&] { assembly.source->check_source(assembly.source_table, assembly.read); });

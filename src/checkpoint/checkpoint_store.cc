@@ -79,6 +79,10 @@ void create_schema(SqliteConnection& connection) {
 // Opens and checks; whatever is wrong with the file itself is a matter of usage.
 std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path, SqliteConnection::Mode mode,
                                                bool& has_schema) {
+  // SQLite would take a single byte, whatever it is, for an empty database.
+  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) == 1) {
+    throw Error(ExitCode::usage, left_as_it_is(path, "it is not a database"));
+  }
   try {
     auto connection = std::make_unique<SqliteConnection>(path.string(), mode);
     has_schema = check_format(*connection, path);
@@ -244,7 +248,7 @@ void CheckpointStore::start(const SavedRun& run, const std::string& job, const F
   }
   job_ = job;
   saved_watermark_.reset();
-  saved_ranges_.clear();
+  saved_ranges_.reset();
   write_fingerprint(fingerprint);
   write_run(run);
   write_watermark(run);

@@ -72,9 +72,9 @@ class CheckpointStore {
 
   std::unique_ptr<SqliteConnection> connection_;
   std::string job_;
-  // What this object has written, so that a step writes only what changed.
+  // What this object has written, so that a step writes only what changed; none: nothing yet.
   std::optional<Key> saved_watermark_;
-  std::vector<DoneRange> saved_ranges_;
+  std::optional<std::vector<DoneRange>> saved_ranges_;
 };
 
 }  // namespace backfill

@@ -136,6 +136,9 @@ void print_hazards(const Assembly& assembly) {
     fmt::print("  ledger: off: doing a batch twice does no harm\n");
   }
   print_index_hazard(assembly);
+  if (!assembly.job.target.version_column.empty() && assembly.write.version_column.empty()) {
+    fmt::print("  target.version_column has no part in write = \"{}\"\n", write_mode_name(assembly.write.mode));
+  }
   for (const std::string& note : assembly.source_table.notes) fmt::print("  source: {}\n", note);
   if (!assembly.layout.in_place) {
     for (const std::string& note : assembly.target_table.notes) fmt::print("  target: {}\n", note);

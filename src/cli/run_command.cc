@@ -102,9 +102,11 @@ ExitCode run_command(const Options& options) {
   });
 
   // The file is opened and locked before anything else: a second runner touches nothing.
+  // The lock goes last: closing its file drops the locks that SQLite has on it.
+  std::unique_ptr<SqliteRunnerLock> checkpoint_lock;
   CheckpointStore store = CheckpointStore::open(job.checkpoint);
-  SqliteRunnerLock checkpoint_lock(job.checkpoint.string(), job.name);
-  checkpoint_lock.acquire();
+  checkpoint_lock = std::make_unique<SqliteRunnerLock>(job.checkpoint.string(), job.name);
+  checkpoint_lock->acquire();
   const std::optional<SavedRun> saved = store.load();
   // What can be refused without a database is.
   decide_start(saved, store.fingerprint(), store.fingerprint(), options.start);

@@ -28,10 +28,10 @@ struct Status {
 // the state `running` behind.
 Status read_status(const Options& options) {
   Status status{load_job(options.job_file, options.overrides), std::nullopt, {}};
-  auto store = CheckpointStore::open_existing(status.job.checkpoint);
-  if (!store) return status;
-  status.run = store->load();
-  if (options.dead_letters) status.dead_letters = store->dead_letters(kDeadLettersMax);
+  if (auto store = CheckpointStore::open_existing(status.job.checkpoint)) {
+    status.run = store->load();
+    if (options.dead_letters) status.dead_letters = store->dead_letters(kDeadLettersMax);
+  }
   const bool says_running = status.run && status.run->state == RunState::running;
   if (says_running && !SqliteRunnerLock::is_held(status.job.checkpoint.string(), status.job.name)) {
     status.run->state = RunState::stopped;

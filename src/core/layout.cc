@@ -53,6 +53,7 @@ class LayoutMaker {
     check_mode();
     add_requested_columns();
     add_key();
+    add_plugin_inputs();
     add_passed_columns();
     add_plugin_outputs();
     if (layout_.in_place) add_guards();
@@ -68,9 +69,31 @@ class LayoutMaker {
            write_mode_name(request_.mode) + "\" has no meaning; use write = \"update\"");
   }
 
+  // In place a column that nobody uses is not even read.
   void add_requested_columns() {
-    for (const ReadColumn& column : request_.columns) {
-      layout_.read.push_back(as_the_target_reads_it(column));
+    for (std::size_t i = 0; i < request_.columns.size(); ++i) {
+      const ReadColumn& column = request_.columns[i];
+      const bool is_used = !layout_.in_place || !column.expression.empty() || plugin_reads(i) ||
+                           is_key(column.column.name);
+      places_.push_back(is_used ? static_cast<int>(layout_.read.size()) : -1);
+      if (is_used) add_read(column);
+    }
+  }
+
+  void add_read(const ReadColumn& column) {
+    layout_.read.push_back(as_the_target_reads_it(column));
+    is_plain_.push_back(column.expression.empty());
+  }
+
+  bool is_key(const std::string& name) const {
+    const auto& key = request_.source.key;
+    return std::find(key.begin(), key.end(), name) != key.end();
+  }
+
+  void add_plugin_inputs() {
+    if (!request_.plugin) return;
+    for (const int input : request_.plugin->inputs) {
+      layout_.plugin_inputs.push_back(places_[static_cast<std::size_t>(input)]);
     }
   }
 
@@ -100,13 +123,11 @@ class LayoutMaker {
   // The position in the select list of a table's column as it is; read in addition when need be.
   int position_of_plain(const std::string& name, const char* what) {
     for (std::size_t i = 0; i < layout_.read.size(); ++i) {
-      const ReadColumn& column = layout_.read[i];
-      if (column.column.name == name && column.expression.empty()) return static_cast<int>(i);
+      if (layout_.read[i].column.name == name && is_plain_[i]) return static_cast<int>(i);
     }
     const int at = find_column(request_.source.columns, name);
     if (at < 0) refuse(std::string(what) + " " + name + " is not in " + request_.source.name);
-    ReadColumn added{request_.source.columns[static_cast<std::size_t>(at)], "", false};
-    layout_.read.push_back(as_the_target_reads_it(added));
+    add_read({request_.source.columns[static_cast<std::size_t>(at)], "", false});
     return static_cast<int>(layout_.read.size()) - 1;
   }
 
@@ -135,10 +156,16 @@ class LayoutMaker {
     const std::string& name = column.column.name;
     const bool is_itself = layout_.in_place && column.expression.empty();
     if (is_itself || plugin_fills(name)) return;
+    const auto& key = request_.target_key;
+    if (std::find(key.begin(), key.end(), name) != key.end()) {
+      refuse("column " + name + " is the key of " + request_.target.name +
+             " and takes the source's key; give it another name in source.columns, or leave it out");
+    }
 
     const int at = find_column(request_.target.columns, name);
     if (at < 0) {
-      if (plugin_reads(read)) {
+      const auto& inputs = layout_.plugin_inputs;
+      if (std::find(inputs.begin(), inputs.end(), read) != inputs.end()) {
         layout_.notes.push_back("column " + name + " is read for the plugin and not written");
         return;
       }
@@ -235,16 +262,19 @@ class LayoutMaker {
     });
   }
 
-  bool plugin_reads(int read) const {
+  // `requested`: a position in the job's source columns.
+  bool plugin_reads(std::size_t requested) const {
     if (!request_.plugin) return false;
     const auto& inputs = request_.plugin->inputs;
-    return std::find(inputs.begin(), inputs.end(), read) != inputs.end();
+    return std::find(inputs.begin(), inputs.end(), static_cast<int>(requested)) != inputs.end();
   }
 
   [[noreturn]] static void refuse(const std::string& why) { throw Error(ExitCode::unsafe, why); }
 
   const LayoutRequest& request_;
   Layout layout_;
+  std::vector<int> places_;     // of the requested columns in `read`; -1: not read
+  std::vector<bool> is_plain_;  // of the columns in `read`: a column of the table as it is
 };
 
 }  // namespace

@@ -45,7 +45,8 @@ struct WriteColumn {
 
 struct Layout {
   std::vector<ReadColumn> read;
-  std::vector<int> read_key;  // positions in `read`, in key order
+  std::vector<int> read_key;       // positions in `read`, in key order
+  std::vector<int> plugin_inputs;  // positions in `read`, in the order of PluginColumns::inputs
   std::vector<WriteColumn> write;
   bool in_place = false;           // source and target are the same table
   bool forwards = false;           // an output tuple is the input tuple as it came

@@ -6,6 +6,12 @@
 namespace backfill {
 namespace {
 
+// A real stays a real when it is read again: `1.0`, not `1`.
+std::string real_literal(const std::string& text) {
+  if (text.find("inf") != std::string::npos) return text.front() == '-' ? "-9e999" : "9e999";
+  return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+}
+
 // SQLite keys are SQL literals, so that 1 and '1' stay apart.
 std::string key_value(const Column& column, const Cell& cell) {
   const std::string text = display_cell(column, cell);
@@ -13,6 +19,7 @@ std::string key_value(const Column& column, const Cell& cell) {
   switch (read_dynamic(cell).kind) {
     case Kind::text: return quote_literal(text);
     case Kind::bytes: return "X" + quote_literal(text.substr(2));
+    case Kind::float64: return real_literal(text);
     default: return text;
   }
 }

@@ -53,6 +53,7 @@ void ChunkRunner::cancel() noexcept {
 void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
   Backoff backoff(backoff_, clock_);
   Rejects rejects = Rejects::fail;
+  in_doubt_.clear();
   while (true) {
     try {
       return attempt(chunk, rejects, backoff.retries() > 0, report);
@@ -64,7 +65,7 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
           rejects = Rejects::isolate;
           break;
         case ErrorKind::too_large:
-          return split(chunk, error, report, stop);
+          return split(chunk, error, backoff, report, stop);
         case ErrorKind::cancelled:  // by us when a stop was asked for, else by somebody at the database
         case ErrorKind::retry:
           if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
@@ -84,6 +85,7 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
     if (const auto rows = parts_.target->recorded(chunk)) {
       report.rows += *rows;
       report.from_ledger = true;
+      for (DeadLetter& letter : in_doubt_) report.dead_letters.push_back(std::move(letter));
       return;
     }
   }
@@ -112,6 +114,7 @@ void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& 
   }
   const WriteReport written = write_rows(batch_, rejects, part);
   if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
+  in_doubt_ = part.dead_letters;
   const Stopwatch watch(clock_, part.times.write);
   parts_.target->commit(chunk, part.rows);
 }
@@ -169,10 +172,10 @@ void ChunkRunner::add_dead_letter(const Batch& input, std::size_t row, const std
   ++part.rows.rejected;
 }
 
-void ChunkRunner::split(const Chunk& chunk, const Error& why, ChunkReport& report, std::stop_token stop) {
+void ChunkRunner::split(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report,
+                        std::stop_token stop) {
   if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
-  const auto half = std::max<std::int64_t>(1, chunk.keys / 2);
-  const auto cut = parts_.source->cut(chunk.after, chunk.upto, half);
+  const auto cut = find_middle(chunk, backoff, report, stop);
   if (!cut || cut->upto == chunk.upto) {
     throw Error(ErrorKind::stop, chunk.display() + ": cannot be made smaller: " + why.what(), why.code());
   }
@@ -187,6 +190,29 @@ void ChunkRunner::split(const Chunk& chunk, const Error& why, ChunkReport& repor
   right.keys = std::max<std::int64_t>(1, chunk.keys - cut->keys);
   run_part(left, report, stop);
   run_part(right, report, stop);
+}
+
+std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff& backoff, ChunkReport& report,
+                                                    std::stop_token stop) {
+  std::int64_t keys = std::max<std::int64_t>(1, chunk.keys / 2);
+  while (true) {
+    try {
+      side_ = ExitCode::source_unreachable;
+      const auto cut = parts_.source->cut(chunk.after, chunk.upto, keys);
+      const bool is_whole = cut && cut->upto == chunk.upto;
+      if (!is_whole || cut->keys <= 1) return cut;
+      // Rows have gone since the chunk was planned, so that half of its keys reach its end.
+      keys = cut->keys / 2;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::too_large && keys > 1) {
+        keys /= 2;
+        continue;
+      }
+      if (error.kind() != ErrorKind::retry && error.kind() != ErrorKind::cancelled) throw error.within(chunk.display());
+      if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
+      wait_and_reconnect(backoff, chunk, error, report, stop);
+    }
+  }
 }
 
 void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,

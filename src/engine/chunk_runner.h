@@ -8,7 +8,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stop_token>
+#include <vector>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -47,7 +49,9 @@ class ChunkRunner {
   WriteReport write_rows(const Batch& input, Rejects rejects, ChunkReport& part);
   void add_dead_letter(const Batch& input, std::size_t row, const std::string& code,
                        const std::string& message, ChunkReport& part) const;
-  void split(const Chunk& chunk, const Error& why, ChunkReport& report, std::stop_token stop);
+  void split(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report, std::stop_token stop);
+  std::optional<Source::Cut> find_middle(const Chunk& chunk, Backoff& backoff, ChunkReport& report,
+                                         std::stop_token stop);
   void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error, ChunkReport& report,
                           std::stop_token stop);
 
@@ -61,6 +65,7 @@ class ChunkRunner {
   Batch batch_;            // reused chunk after chunk
   Batch redo_batch_;
   Transformed transformed_;
+  std::vector<DeadLetter> in_doubt_;  // of the commit last tried, should its answer be lost
   ExitCode side_ = ExitCode::source_unreachable;  // whose call is in progress, should it be lost for good
 };
 

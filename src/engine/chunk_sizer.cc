@@ -59,7 +59,8 @@ void ChunkSizer::learn_time(const ChunkReport& report) {
 }
 
 void ChunkSizer::resize(double factor) {
-  const auto wanted = static_cast<std::int64_t>(static_cast<double>(size_) * factor);
+  auto wanted = static_cast<std::int64_t>(static_cast<double>(size_) * factor);
+  if (factor > 1) wanted = std::max(wanted, size_ + 1);  // half of a single row is no row
   size_ = std::clamp(wanted, options_.size_min, options_.size_max);
   write_times_.clear();
 }

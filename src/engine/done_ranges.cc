@@ -49,8 +49,10 @@ DoneRanges merge_done_ranges(Source& source, const std::optional<Key>& watermark
   std::map<int, DoneRange> by_place;
   std::vector<Span> known;
   for (const DoneRange& range : checkpoint) {
-    known.push_back(places.span(range.after, range.upto));
-    by_place.emplace(known.back().upto, range);
+    const Span span = places.span(range.after, range.upto);
+    if (span.upto <= low) continue;
+    known.push_back(span);
+    by_place.emplace(span.upto, range);
   }
 
   DoneRanges done;

@@ -224,7 +224,15 @@ RunOutcome Run::outcome() {
       outcome.exit_code = exit_code_of(failure_);
       break;
   }
-  recorder_->finish(outcome.state, outcome.reason, all_visited);
+  try {
+    recorder_->finish(outcome.state, outcome.reason, all_visited);
+  } catch (const Error& error) {
+    outcome.state = RunState::failed;
+    outcome.reason = error.what();
+    outcome.exit_code = error.exit_code();
+    outcome.run = recorder_->snapshot();
+    return outcome;
+  }
   outcome.run = recorder_->snapshot();
   if (all_visited && parts_.ledger) clear_ledger();
   return outcome;

@@ -247,9 +247,6 @@ void Loading::check_batch() const {
 
 void Loading::check_target() const {
   const TargetSettings& target = job.target;
-  if (!target.version_column.empty() && target.write != WriteMode::upsert) {
-    refuse_value("target.version_column", "goes only with target.write = \"upsert\"");
-  }
   if (target.write == WriteMode::insert && target.ledger == LedgerMode::off) {
     refuse_value("target.ledger",
                  "must be auto or on with target.write = \"insert\": without the ledger a batch "

@@ -140,7 +140,7 @@ PluginTransform::PluginTransform(std::shared_ptr<const Plugin> plugin, const Plu
       fields_(layout.read.size()),
       arena_(arena_bytes_max) {
   check_layout(offer, layout);
-  for (const int input : instance_.columns().inputs) {
+  for (const int input : layout.plugin_inputs) {
     const auto read = static_cast<std::size_t>(input);
     // What arrives may be the text of what was offered.
     const Column& column = layout.read[read].column;
@@ -151,10 +151,13 @@ PluginTransform::PluginTransform(std::shared_ptr<const Plugin> plugin, const Plu
 
 // The layout was made from what another instance wanted; this one must want the same.
 void PluginTransform::check_layout(const PluginOffer& offer, const Layout& layout) const {
+  const auto& inputs = instance_.columns().inputs;
   const auto& outputs = instance_.columns().outputs;
-  bool fits = layout.read.size() >= offer.columns.size();
-  for (std::size_t i = 0; fits && i < offer.columns.size(); ++i)
-    fits = layout.read[i].column.name == offer.columns[i].column.name;
+  bool fits = inputs.size() == layout.plugin_inputs.size();
+  for (std::size_t i = 0; fits && i < inputs.size(); ++i) {
+    const auto read = static_cast<std::size_t>(layout.plugin_inputs[i]);
+    fits = layout.read[read].column.name == offer.columns[static_cast<std::size_t>(inputs[i])].column.name;
+  }
   for (const WriteColumn& column : layout.write) {
     if (!fits || column.read >= 0) continue;
     const auto at = static_cast<std::size_t>(column.output);

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include <thread>
 
 #include "support/manual_clock.h"
 

@@ -136,10 +136,6 @@ TEST_F(BadJobTest, SaysWhereAndWhatAndWhatIsAllowed) {
        "job.toml:6:8: batch.size = 5: must not be above batch.max_size, which is 4"},
       {"[batch]\nmin_size = 5\nmax_size = 4",
        "job.toml:6:12: batch.min_size = 5: must not be above batch.max_size, which is 4"},
-      {"[target]\nversion_column = 'v'",
-       "job.toml:6:18: target.version_column = \"v\": goes only with target.write = \"upsert\""},
-      {"[target]\nwrite = 'update'\nversion_column = 'v'",
-       "job.toml:7:18: target.version_column = \"v\": goes only with target.write = \"upsert\""},
       {"[target]\nwrite = 'insert'\nledger = 'off'",
        "job.toml:7:10: target.ledger = \"off\": must be auto or on with target.write = \"insert\": "
        "without the ledger a batch could not be done again after a crash"},

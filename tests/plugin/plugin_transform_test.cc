@@ -35,6 +35,7 @@ Layout layout(const PluginOffer& offered) {
   made.read = offered.columns;
   made.read.push_back({text_column("xmin"), "xmin", false});
   made.read_key = {0};
+  made.plugin_inputs = {1};
   WriteColumn key{text_column("id"), text_column("id"), WriteColumn::Role::key, 0, -1};
   WriteColumn value{text_column("name_upper"), text_column("name_upper"), WriteColumn::Role::value,
                     -1, 0};
@@ -196,6 +197,7 @@ TEST(PluginTransform, RefusesAnswersThatBreakTheContract) {
   const auto answer = [](const std::string& plugin, Kind kind) {
     return refusal([&] {
       Layout made = layout(offer());
+      made.plugin_inputs.clear();
       made.write[1].column.kind = kind;
       made.write[1].target.name = "id";
       PluginTransform transform(open_plugin(plugin), offer(), made);
@@ -216,6 +218,7 @@ TEST(PluginTransform, RefusesAPluginThatWantsSomethingElseEachTime) {
   const auto plugin = open_plugin("fickle");
   const PluginColumns first = bind_columns(*plugin, offer());
   Layout made = layout(offer());
+  made.plugin_inputs.clear();
   made.write[1].target = offer().target[static_cast<std::size_t>(first.outputs[0].target)];
 
   EXPECT_EQ(refusal([&] { PluginTransform(plugin, offer(), made); }),

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/batch.h"
+#include "core/chunk.h"
 #include "core/key.h"
 #include "core/layout.h"
 

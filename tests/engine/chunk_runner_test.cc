@@ -1,0 +1,505 @@
+#include "engine/chunk_runner.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "support/batch_builder.h"
+#include "support/collecting_log.h"
+#include "support/fake_source.h"
+#include "support/fake_target.h"
+#include "support/fake_transform.h"
+#include "support/manual_clock.h"
+
+namespace backfill {
+namespace {
+
+using std::chrono::milliseconds;
+using Values = std::map<std::int64_t, std::string>;
+
+class ChunkRunnerTest : public testing::Test {
+ protected:
+  ChunkRunnerTest() { layout_ = transform_layout(); }
+
+  // Rows 1 to n in the source, `v1` to `vn`.
+  void put_rows(std::int64_t n) {
+    for (std::int64_t id = 1; id <= n; ++id) source_.put(id, "v" + std::to_string(id));
+  }
+
+  void use_in_place() {
+    layout_ = guarded_layout();
+    source_options_.with_version = true;
+    target_options_.mode = WriteMode::update;
+    is_in_place_ = true;
+  }
+
+  ChunkReport run(const Chunk& chunk) {
+    target_options_.layout = layout_;
+    ChunkRunner::Parts parts;
+    parts.source = std::make_unique<FakeSource>(source_, script_, source_options_);
+    if (!layout_.forwards) parts.transform = std::make_unique<FakeTransform>(layout_);
+    parts.target = std::make_unique<FakeTarget>(is_in_place_ ? source_ : target_, script_, target_options_);
+    ChunkRunner runner(std::move(parts), layout_, {retries_, milliseconds(10), milliseconds(40)}, clock_, log_);
+    return runner.run(chunk, stop_.get_token());
+  }
+
+  // What run() throws.
+  Error failure(const Chunk& chunk) {
+    try {
+      run(chunk);
+    } catch (const Error& error) {
+      return error;
+    }
+    ADD_FAILURE() << "nothing was thrown";
+    return Error(ErrorKind::stop, "");
+  }
+
+  Values transformed_source() const {
+    Values values;
+    for (const auto& [id, value] : source_.values()) values[id] = fake_transformed(value);
+    return values;
+  }
+
+  FakeTable source_;
+  FakeTable target_;
+  FaultScript script_;
+  ManualClock clock_;
+  CollectingLog log_;
+  std::stop_source stop_;
+  Layout layout_;
+  FakeSource::Options source_options_;
+  FakeTarget::Options target_options_;
+  int retries_ = 4;
+  bool is_in_place_ = false;
+};
+
+TEST_F(ChunkRunnerTest, WritesTheTransformedRowsOfItsRange) {
+  put_rows(6);
+
+  const ChunkReport report = run(make_chunk(2, 5, 3));
+
+  EXPECT_EQ(target_.values(), (Values{{3, "<v3>"}, {4, "<v4>"}, {5, "<v5>"}}));
+  EXPECT_EQ(report.rows, (RowCounts{3, 3, 0, 0, 0, 0}));
+  EXPECT_EQ(report.chunk.upto, key_of(5));
+  EXPECT_GT(report.bytes, 0U);
+  EXPECT_EQ(report.retries, 0);
+  EXPECT_FALSE(report.from_ledger);
+}
+
+TEST_F(ChunkRunnerTest, ForwardsAPlainCopyWithoutATransform) {
+  layout_ = copy_layout();
+  put_rows(3);
+
+  run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), source_.values());
+}
+
+TEST_F(ChunkRunnerTest, OpensNoTransactionForARangeWithoutRows) {
+  const ChunkReport report = run(make_chunk(0, 5, 5));
+
+  EXPECT_EQ(report.rows, RowCounts());
+  EXPECT_EQ(script_.calls("target.begin"), 0);
+}
+
+TEST_F(ChunkRunnerTest, WritesOneTransactionAChunk) {
+  put_rows(3);
+
+  run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(script_.calls("target.begin"), 1);
+  EXPECT_EQ(script_.calls("target.write"), 1);
+  EXPECT_EQ(script_.calls("target.commit"), 1);
+}
+
+TEST_F(ChunkRunnerTest, CountsWhatThePluginSkipsAndRejects) {
+  source_.put(1, "v1");
+  source_.put(2, "skip this");
+  source_.put(3, "reject this");
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), (Values{{1, "<v1>"}}));
+  EXPECT_EQ(report.rows, (RowCounts{3, 1, 1, 1, 0, 0}));
+  ASSERT_EQ(report.dead_letters.size(), 1U);
+  EXPECT_EQ(report.dead_letters[0].key, "[\"3\"]");
+  EXPECT_EQ(report.dead_letters[0].code, "transform");
+  EXPECT_EQ(report.dead_letters[0].message, "cannot be read: reject this");
+  EXPECT_EQ(report.dead_letters[0].values, "{\"id\":\"3\",\"value\":\"reject this\"}");
+}
+
+TEST_F(ChunkRunnerTest, CountsRowsThatAreThereAlreadyAsUnchanged) {
+  put_rows(3);
+  target_.put(2, "theirs");
+  target_options_.mode = WriteMode::insert_missing;
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(report.rows, (RowCounts{3, 2, 0, 0, 1, 0}));
+  EXPECT_EQ(target_.values().at(2), "theirs");
+}
+
+TEST_F(ChunkRunnerTest, TriesAgainAfterALostConnectionWhereverItWasLost) {
+  put_rows(3);
+  for (const char* call : {"source.read", "target.begin", "target.write", "target.commit"}) {
+    script_.fail(call, 1, connection_lost());
+
+    const ChunkReport report = run(make_chunk(0, 3, 3));
+
+    EXPECT_EQ(report.retries, 1) << call;
+    EXPECT_EQ(report.rows, (RowCounts{3, 3, 0, 0, 0, 0})) << call;
+    EXPECT_EQ(target_.values(), transformed_source()) << call;
+  }
+  EXPECT_EQ(log_.count("will try again"), 4);
+  EXPECT_EQ(clock_.waits().size(), 4U);
+}
+
+TEST_F(ChunkRunnerTest, KeepsTryingWhileItCannotReconnect) {
+  put_rows(3);
+  script_.fail("target.write", 1, connection_lost());
+  script_.fail("target.reconnect", 1, connection_lost("still down"));
+  script_.fail("source.reconnect", 2, connection_lost("still down"));
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(report.retries, 3);
+  EXPECT_EQ(target_.values(), transformed_source());
+}
+
+TEST_F(ChunkRunnerTest, GivesUpNamingTheSourceWhenItStaysAway) {
+  put_rows(3);
+  script_.fail("source.read", 0, connection_lost("source is down"));
+
+  const Error error = failure(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(error.exit_code(), ExitCode::source_unreachable);
+  EXPECT_STREQ(error.what(), "chunk 0 (start..3]: given up after 4 retries: source is down");
+  EXPECT_EQ(clock_.waits().size(), 4U);
+}
+
+TEST_F(ChunkRunnerTest, GivesUpNamingTheTargetWhenItStaysAway) {
+  put_rows(3);
+  script_.fail("target.begin", 0, connection_lost());
+  EXPECT_EQ(failure(make_chunk(0, 3, 3)).exit_code(), ExitCode::target_unreachable);
+
+  script_.fail("target.reconnect", 0, connection_lost());
+  EXPECT_EQ(failure(make_chunk(0, 3, 3)).exit_code(), ExitCode::target_unreachable);
+  EXPECT_TRUE(target_.values().empty());
+}
+
+TEST_F(ChunkRunnerTest, GivesUpAsFailedWhenTheDatabaseIsThereButNeverReady) {
+  put_rows(3);
+  script_.fail("target.write", 0, Error(ErrorKind::retry, "lock timeout", "55P03"));
+
+  const Error error = failure(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(error.exit_code(), ExitCode::failed);
+  EXPECT_EQ(error.code(), "55P03");
+}
+
+TEST_F(ChunkRunnerTest, DoesNotTryAgainWhatNoRetryMends) {
+  put_rows(3);
+  script_.fail("target.write", 1, Error(ErrorKind::stop, "no privilege", "42501"));
+
+  const Error error = failure(make_chunk(0, 3, 3));
+
+  EXPECT_STREQ(error.what(), "chunk 0 (start..3]: no privilege");
+  EXPECT_TRUE(clock_.waits().empty());
+  EXPECT_TRUE(target_.values().empty());
+}
+
+TEST_F(ChunkRunnerTest, FindsTheBadRowWhereverItStands) {
+  for (const std::int64_t bad : {1, 4, 8}) {
+    put_rows(8);
+    for (std::int64_t id = 1; id <= 8; ++id) target_.erase(id);
+    target_options_.refused = {bad};
+
+    const ChunkReport report = run(make_chunk(0, 8, 8));
+
+    Values expected = transformed_source();
+    expected.erase(bad);
+    EXPECT_EQ(target_.values(), expected) << bad;
+    EXPECT_EQ(report.rows, (RowCounts{8, 7, 0, 1, 0, 0})) << bad;
+    ASSERT_EQ(report.dead_letters.size(), 1U) << bad;
+    const std::string id = std::to_string(bad);
+    EXPECT_EQ(report.dead_letters[0].key, "[\"" + id + "\"]");
+    EXPECT_EQ(report.dead_letters[0].code, "23514");
+    EXPECT_EQ(report.dead_letters[0].message, "row " + id + " breaks a constraint");
+    EXPECT_EQ(report.dead_letters[0].values, "{\"id\":\"" + id + "\",\"value\":\"v" + id + "\"}");
+  }
+}
+
+TEST_F(ChunkRunnerTest, NamesTheRightRowsAlsoWhereOthersWereSkipped) {
+  put_rows(6);
+  source_.put(1, "skip");
+  source_.put(3, "reject");
+  target_options_.refused = {4, 6};
+
+  const ChunkReport report = run(make_chunk(0, 6, 6));
+
+  EXPECT_EQ(report.rows, (RowCounts{6, 2, 1, 3, 0, 0}));
+  std::vector<std::string> keys;
+  for (const DeadLetter& letter : report.dead_letters) keys.push_back(letter.key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"[\"3\"]", "[\"4\"]", "[\"6\"]"}));
+  EXPECT_EQ(target_.values(), (Values{{2, "<v2>"}, {5, "<v5>"}}));
+}
+
+TEST_F(ChunkRunnerTest, GoesOnWhenEveryRowIsBad) {
+  put_rows(5);
+  target_options_.refused = {1, 2, 3, 4, 5};
+
+  const ChunkReport report = run(make_chunk(0, 5, 5));
+
+  EXPECT_EQ(report.rows, (RowCounts{5, 0, 0, 5, 0, 0}));
+  EXPECT_EQ(report.dead_letters.size(), 5U);
+  EXPECT_TRUE(target_.values().empty());
+}
+
+TEST_F(ChunkRunnerTest, FailsWhenTheCommitItselfIsRejected) {
+  put_rows(2);
+  script_.fail("target.commit", 0, Error(ErrorKind::reject, "deferred constraint", "23503"));
+
+  const Error error = failure(make_chunk(0, 2, 2));
+
+  EXPECT_STREQ(error.what(), "chunk 0 (start..2]: deferred constraint");
+  EXPECT_TRUE(target_.values().empty());
+}
+
+TEST_F(ChunkRunnerTest, CutsAChunkThatIsTooLargeUntilItFits) {
+  put_rows(16);
+  source_options_.bytes_max = 84;  // four rows
+
+  const ChunkReport report = run(make_chunk(0, 16, 16));
+
+  EXPECT_EQ(target_.values(), transformed_source());
+  EXPECT_EQ(report.rows, (RowCounts{16, 16, 0, 0, 0, 0}));
+  EXPECT_EQ(report.splits, 3);
+  EXPECT_EQ(script_.calls("target.commit"), 4);
+  EXPECT_EQ(log_.count("chunk cut in two"), 3);
+}
+
+TEST_F(ChunkRunnerTest, CutsAChunkWhoseWriteTakesTooLong) {
+  put_rows(4);
+  script_.fail("target.write", 1, Error(ErrorKind::too_large, "statement timeout", "57014"));
+
+  const ChunkReport report = run(make_chunk(0, 4, 4));
+
+  EXPECT_EQ(report.splits, 1);
+  EXPECT_EQ(target_.values(), transformed_source());
+}
+
+TEST_F(ChunkRunnerTest, StopsAtASingleKeyThatIsTooLarge) {
+  put_rows(4);
+  script_.fail("target.write", 0, Error(ErrorKind::too_large, "statement timeout", "57014"));
+
+  const Error error = failure(make_chunk(0, 4, 4));
+
+  EXPECT_EQ(error.kind(), ErrorKind::stop);
+  EXPECT_STREQ(error.what(), "chunk 0 (start..1]: cannot be made smaller: statement timeout");
+  EXPECT_EQ(script_.calls("target.write"), 3);
+}
+
+// Rows deleted after the cut once made half of the planned keys reach the end of the chunk.
+TEST_F(ChunkRunnerTest, CutsAChunkThatHasFewerKeysThanPlanned) {
+  put_rows(4);
+  source_options_.bytes_max = 60;
+
+  const ChunkReport report = run(make_chunk(0, 4, 1000));
+
+  EXPECT_EQ(report.splits, 1);
+  EXPECT_EQ(target_.values(), transformed_source());
+}
+
+// Once a connection lost just here ended the run.
+TEST_F(ChunkRunnerTest, TriesAgainAConnectionLostWhileAChunkIsCut) {
+  put_rows(4);
+  script_.fail("target.write", 1, Error(ErrorKind::too_large, "statement timeout", "57014"));
+  script_.fail("source.cut", 1, connection_lost());
+
+  const ChunkReport report = run(make_chunk(0, 4, 4));
+
+  EXPECT_EQ(target_.values(), transformed_source());
+  EXPECT_EQ(report.rows.written, 4);
+  EXPECT_EQ(report.retries, 1);
+}
+
+TEST_F(ChunkRunnerTest, RedoesAndCountsRowsThatChangedSinceTheRead) {
+  use_in_place();
+  put_rows(4);
+  script_.on("target.begin", 1, [&] {
+    source_.put(2, "newer");
+    source_.put(3, "newest");
+  });
+
+  const ChunkReport report = run(make_chunk(0, 4, 4));
+
+  EXPECT_EQ(source_.values(),
+            (Values{{1, "<v1>"}, {2, "<newer>"}, {3, "<newest>"}, {4, "<v4>"}}));
+  EXPECT_EQ(report.rows, (RowCounts{4, 4, 0, 0, 0, 2}));
+  EXPECT_EQ(script_.calls("target.lock"), 0);
+}
+
+TEST_F(ChunkRunnerTest, LeavesRowsAloneThatWentSinceTheRead) {
+  use_in_place();
+  put_rows(3);
+  script_.on("target.begin", 1, [&] { source_.erase(2); });
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(source_.values(), (Values{{1, "<v1>"}, {3, "<v3>"}}));
+  EXPECT_EQ(report.rows, (RowCounts{3, 2, 0, 0, 1, 1}));
+}
+
+TEST_F(ChunkRunnerTest, LocksRowsThatKeepChanging) {
+  use_in_place();
+  put_rows(3);
+  int changes = 0;
+  script_.on("target.write", 0, [&] {
+    if (source_.put(2, "change " + std::to_string(changes + 1))) ++changes;
+  });
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(script_.calls("target.lock"), 1);
+  EXPECT_EQ(report.rows.conflicts, changes);
+  EXPECT_EQ(report.rows.written, 3);
+  EXPECT_EQ(source_.values().at(2), fake_transformed("change " + std::to_string(changes)));
+  EXPECT_TRUE(source_.put(2, "free again"));
+}
+
+TEST_F(ChunkRunnerTest, KeepsTheVerdictOfARowThatChangedIntoABadOne) {
+  use_in_place();
+  put_rows(2);
+  script_.on("target.begin", 1, [&] { source_.put(2, "reject now"); });
+
+  const ChunkReport report = run(make_chunk(0, 2, 2));
+
+  EXPECT_EQ(report.rows, (RowCounts{2, 1, 0, 1, 0, 1}));
+  ASSERT_EQ(report.dead_letters.size(), 1U);
+  EXPECT_EQ(report.dead_letters[0].message, "cannot be read: reject now");
+}
+
+TEST_F(ChunkRunnerTest, WritesAgainAfterALostCommitWithoutALedger) {
+  put_rows(3);
+  script_.fail("target.committed", 1, connection_lost());
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), transformed_source());
+  EXPECT_EQ(target_.row(2)->times_written, 2);
+  EXPECT_EQ(report.rows, (RowCounts{3, 3, 0, 0, 0, 0}));
+  EXPECT_FALSE(report.from_ledger);
+}
+
+TEST_F(ChunkRunnerTest, NeverWritesTwiceAfterALostCommitWithTheLedger) {
+  put_rows(3);
+  target_options_.keeps_ledger = true;
+  script_.fail("target.committed", 1, connection_lost());
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  for (const auto& [id, row] : target_.rows()) EXPECT_EQ(row.times_written, 1) << id;
+  EXPECT_TRUE(report.from_ledger);
+  EXPECT_EQ(report.rows, (RowCounts{3, 3, 0, 0, 0, 0}));
+}
+
+TEST_F(ChunkRunnerTest, WritesAfterACommitThatTookNoEffectAlsoWithTheLedger) {
+  put_rows(3);
+  target_options_.keeps_ledger = true;
+  script_.fail("target.commit", 1, connection_lost());
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  for (const auto& [id, row] : target_.rows()) EXPECT_EQ(row.times_written, 1) << id;
+  EXPECT_FALSE(report.from_ledger);
+}
+
+// Counted as rejected, they were once in no dead letters.
+TEST_F(ChunkRunnerTest, KeepsTheDeadLettersOfACommitWhoseAnswerWasLost) {
+  put_rows(3);
+  target_options_.keeps_ledger = true;
+  target_options_.refused = {2};
+  script_.fail("target.committed", 1, connection_lost());
+  script_.fail("target.recorded", 1, connection_lost());
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_TRUE(report.from_ledger);
+  EXPECT_EQ(report.rows.rejected, 1);
+  ASSERT_EQ(report.dead_letters.size(), 1U);
+  EXPECT_EQ(report.dead_letters[0].key, "[\"2\"]");
+}
+
+TEST_F(ChunkRunnerTest, IsCancelledByAStop) {
+  put_rows(3);
+  script_.on("target.write", 1, [&] { stop_.request_stop(); });
+  script_.fail("target.write", 1, Error(ErrorKind::cancelled, "cancelled", "57014"));
+
+  const Error error = failure(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(error.kind(), ErrorKind::cancelled);
+  EXPECT_TRUE(target_.values().empty());
+  EXPECT_TRUE(clock_.waits().empty());
+}
+
+TEST_F(ChunkRunnerTest, TriesAgainWhenSomebodyElseCancelsItsCall) {
+  put_rows(3);
+  script_.fail("target.write", 1, Error(ErrorKind::cancelled, "cancelled", "57014"));
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(report.retries, 1);
+  EXPECT_EQ(target_.values(), transformed_source());
+}
+
+TEST_F(ChunkRunnerTest, DoesNotRetryAfterAStop) {
+  put_rows(3);
+  script_.on("source.read", 1, [&] { stop_.request_stop(); });
+  script_.fail("source.read", 1, connection_lost());
+
+  EXPECT_EQ(failure(make_chunk(0, 3, 3)).kind(), ErrorKind::cancelled);
+}
+
+TEST_F(ChunkRunnerTest, FinishesAChunkThatIsInFlightWhenAStopComes) {
+  put_rows(3);
+  script_.on("target.begin", 1, [&] { stop_.request_stop(); });
+
+  run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), transformed_source());
+}
+
+TEST_F(ChunkRunnerTest, WritesEveryRowOnceWhateverIsLostWithTheLedger) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  retries_ = 1000;
+  target_options_.keeps_ledger = true;
+  source_options_.bytes_max = 150;
+  for (int turn = 0; turn < 100; ++turn) {
+    const auto rows = static_cast<std::int64_t>(1 + random() % 12);
+    put_rows(rows);
+    for (std::int64_t id = 1; id <= 12; ++id) target_.erase(id);
+    target_.clear_ledger();
+    target_options_.refused = {static_cast<std::int64_t>(1 + random() % 12)};
+    script_.fail_randomly(0.1, random());
+
+    const ChunkReport report = run(make_chunk(0, 12, rows));
+
+    std::int64_t written = 0;
+    for (const auto& [id, row] : target_.rows()) {
+      ASSERT_EQ(row.times_written, 1) << "key " << id << " in turn " << turn;
+      ++written;
+    }
+    const std::int64_t refused = *target_options_.refused.begin() <= rows ? 1 : 0;
+    ASSERT_EQ(written, rows - refused);
+    ASSERT_EQ(report.rows.read, rows);
+    ASSERT_EQ(report.rows.written, written);
+    ASSERT_EQ(report.rows.rejected, refused);
+    ASSERT_EQ(static_cast<std::int64_t>(report.dead_letters.size()), refused);
+    for (std::int64_t id = 1; id <= 12; ++id) source_.erase(id);
+  }
+}
+
+}  // namespace
+}  // namespace backfill

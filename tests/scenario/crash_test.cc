@@ -1,0 +1,237 @@
+// kill -9 at every failpoint, in every write mode, between every pair of databases: what
+// `run --resume` makes of it is what an undisturbed run would have made.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "job_on_disk.h"
+#include "people.h"
+#include "support/failpoint.h"
+
+namespace backfill {
+namespace {
+
+constexpr int kPeople = 300;
+
+enum class Write { in_place, update, insert_missing, upsert, insert };
+
+const char* write_name(Write write) {
+  constexpr const char* names[] = {"InPlace", "Update", "InsertMissing", "Upsert", "Insert"};
+  return names[static_cast<int>(write)];
+}
+
+const char* write_mode(Write write) {
+  constexpr const char* names[] = {"update", "update", "insert_missing", "upsert", "insert"};
+  return names[static_cast<int>(write)];
+}
+
+struct CrashCase {
+  Engine source;
+  Engine target;
+  Write write;
+  std::string failpoint;
+};
+
+// What GoogleTest prints of a case that failed.
+void PrintTo(const CrashCase& crash, std::ostream* stream) {
+  *stream << engine_name(crash.source) << " to " << engine_name(crash.target) << ", "
+          << write_name(crash.write) << ", " << crash.failpoint;
+}
+
+// A source of people and a target in the state that its write mode is about: rows that are to
+// be kept, replaced, filled or added.
+class CrashTest : public ::testing::TestWithParam<CrashCase> {
+ protected:
+  void SetUp() override {
+    source_ = make_playground(GetParam().source);
+    const bool one_database = GetParam().source == GetParam().target;
+    if (!one_database) other_ = make_playground(GetParam().target);
+  }
+
+  Playground& target() { return other_ ? *other_ : *source_; }
+
+  // Makes both tables anew and returns the job.
+  JobOnDisk new_job(int workers) {
+    source_->execute("DROP TABLE IF EXISTS users");
+    target().execute("DROP TABLE IF EXISTS people; DROP TABLE IF EXISTS backfill_ledger");
+    people_ = make_people(kPeople);
+    create_people(*source_, "users", people_);
+    fill_target();
+    std::map<std::string, std::string> keys = {
+        {"source.url", quoted(source_->url())},
+        {"source.table", quoted(source_->table("users"))},
+        {"source.columns", R"(["id", "full_name"])"},
+        {"transform.plugin", quoted(plugin_path("split_full_name"))},
+        {"run.workers", std::to_string(workers)}};
+    if (GetParam().write != Write::in_place) {
+      keys["target.url"] = quoted(target().url());
+      keys["target.table"] = quoted(target().table("people"));
+      keys["target.write"] = quoted(write_mode(GetParam().write));
+    }
+    return JobOnDisk(keys);
+  }
+
+  void fill_target() {
+    if (GetParam().write == Write::in_place) return;
+    target().execute(
+        "CREATE TABLE people (id bigint NOT NULL PRIMARY KEY, first_name text, last_name text)");
+    std::string values;
+    for (std::size_t i = 0; i < people_.size(); ++i) {
+      if (!is_there_before(i)) continue;
+      values += values.empty() ? "" : ", ";
+      values += "(" + std::to_string(people_[i].id) + ", 'old', NULL)";
+    }
+    if (!values.empty()) target().execute("INSERT INTO people VALUES " + values);
+  }
+
+  static bool is_there_before(std::size_t i) {
+    switch (GetParam().write) {
+      case Write::in_place:
+      case Write::insert:
+        return false;
+      case Write::update:
+        return i % 10 != 0;
+      case Write::insert_missing:
+      case Write::upsert:
+        return i % 10 == 0;
+    }
+    return false;
+  }
+
+  // `id|first_name|last_name`, in order of id, as it must be in the end.
+  std::vector<std::string> expected() const {
+    std::vector<std::string> lines;
+    for (std::size_t i = 0; i < people_.size(); ++i) {
+      const std::string id = std::to_string(people_[i].id);
+      const bool was_there = is_there_before(i);
+      const bool stays = GetParam().write == Write::insert_missing && was_there;
+      const bool is_absent = GetParam().write == Write::update && !was_there;
+      if (is_absent) continue;
+      if (stays || (was_there && !people_[i].full_name)) {
+        lines.push_back(id + "|old|NULL");
+      } else if (people_[i].full_name) {
+        const SplitName name = split_name_of(*people_[i].full_name);
+        lines.push_back(id + "|" + name.first + "|" + name.last);
+      } else if (GetParam().write == Write::in_place) {
+        lines.push_back(id + "|NULL|NULL");
+      }
+    }
+    return lines;
+  }
+
+  std::vector<std::string> found() {
+    const std::string table = GetParam().write == Write::in_place ? "users" : "people";
+    return target().rows("SELECT id, first_name, last_name FROM " + table + " ORDER BY id");
+  }
+
+  // After a kill: `status` says that it is over and why, unless the last save was done.
+  static void expect_stopped(const JobOnDisk& job) {
+    const nlohmann::json status = job.status();
+    if (status["state"] == "complete") return;
+    EXPECT_EQ(status["state"], "stopped") << status;
+    EXPECT_TRUE(status["reason"].is_string()) << status;
+    EXPECT_LE(status["rows"]["read"].get<int>(), kPeople) << status;
+  }
+
+  void expect_done(const JobOnDisk& job, const ProgramEnd& last) {
+    ASSERT_EQ(last.exit_code, 0) << last;
+    EXPECT_EQ(found(), expected());
+    const nlohmann::json status = job.status();
+    const nlohmann::json& rows = status["rows"];
+    EXPECT_EQ(status["state"], "complete") << status;
+    EXPECT_EQ(status["progress"], 1.0) << status;
+    EXPECT_EQ(rows["read"], kPeople) << status;
+    EXPECT_EQ(rows["rejected"], 0) << status;
+    EXPECT_EQ(rows["written"].get<int>() + rows["unchanged"].get<int>() +
+                  rows["skipped"].get<int>(),
+              kPeople)
+        << status;
+    if (target().has_table("backfill_ledger")) {
+      EXPECT_EQ(target().value("SELECT count(*) FROM backfill_ledger"), "0");
+    }
+  }
+
+  // Runs into one crash after the other, then to the end.
+  void crash_and_resume(int workers, const std::vector<std::string>& failpoints) {
+    SCOPED_TRACE(std::to_string(workers) + " workers");
+    const JobOnDisk job = new_job(workers);
+    bool is_first = true;
+    for (const std::string& failpoint : failpoints) {
+      SCOPED_TRACE(failpoint);
+      const ProgramEnd end = job.run({"--resume"}, failpoint);
+      const bool has_crashed = end.signal == SIGKILL;
+      if (is_first) {
+        ASSERT_TRUE(has_crashed) << end;
+      } else {
+        ASSERT_TRUE(has_crashed || end.exit_code == 0) << end;
+      }
+      if (is_first) expect_stopped(job);
+      is_first = false;
+    }
+    expect_done(job, job.run({"--resume"}));
+  }
+
+  std::string crash(int hit) const {
+    return GetParam().failpoint + "=crash@" + std::to_string(hit);
+  }
+
+ private:
+  std::unique_ptr<Playground> source_;
+  std::unique_ptr<Playground> other_;
+  std::vector<Person> people_;
+};
+
+// A place in the middle of the run; the checkpoint takes what waits together in one step.
+int middle_hit(const std::string& failpoint) { return failpoint.starts_with("checkpoint") ? 2 : 7; }
+
+TEST_P(CrashTest, ResumesAtTheFirstHit) { crash_and_resume(1, {crash(1)}); }
+
+TEST_P(CrashTest, ResumesInTheMiddleWithThreeWorkers) {
+  crash_and_resume(3, {crash(middle_hit(GetParam().failpoint))});
+}
+
+TEST_P(CrashTest, ResumesAfterTwoCrashesInARow) {
+  const auto& names = failpoint_names();
+  const auto at = std::find(names.begin(), names.end(), GetParam().failpoint) - names.begin();
+  const auto other = static_cast<std::size_t>(at + 3) % names.size();
+  const std::string second = std::string(names[other]) + "=crash@2";
+
+  crash_and_resume(2, {crash(middle_hit(GetParam().failpoint)), second});
+}
+
+std::vector<CrashCase> all_cases() {
+  std::vector<CrashCase> cases;
+  for (const Engine source : {Engine::sqlite, Engine::postgres}) {
+    for (const Engine target : {Engine::sqlite, Engine::postgres}) {
+      for (const Write write : {Write::in_place, Write::update, Write::insert_missing,
+                                Write::upsert, Write::insert}) {
+        if (write == Write::in_place && source != target) continue;
+        for (const std::string_view failpoint : failpoint_names()) {
+          cases.push_back({source, target, write, std::string(failpoint)});
+        }
+      }
+    }
+  }
+  return cases;
+}
+
+std::string case_name(const ::testing::TestParamInfo<CrashCase>& tested) {
+  const CrashCase& crash = tested.param;
+  std::string name = engine_name(crash.source);
+  name += crash.source == crash.target ? "" : std::string("To") + engine_name(crash.target);
+  name += write_name(crash.write);
+  bool begins_word = true;
+  for (const char c : crash.failpoint) {
+    const bool is_letter = c >= 'a' && c <= 'z';
+    if (is_letter) name += begins_word ? static_cast<char>(c - 'a' + 'A') : c;
+    begins_word = !is_letter;
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, CrashTest, ::testing::ValuesIn(all_cases()), case_name);
+
+}  // namespace
+}  // namespace backfill
