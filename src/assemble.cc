@@ -13,8 +13,8 @@
 namespace backfill {
 namespace {
 
-std::unique_ptr<Database> connect(const std::string& url, const std::string& job, const std::string& role,
-                                  ExitCode unreachable) {
+std::unique_ptr<Database> connect(const std::string& url, const std::string& job,
+                                  const std::string& role, ExitCode unreachable) {
   try {
     if (is_sqlite_url(url)) return std::make_unique<SqliteDatabase>(url, job);
     return std::make_unique<PostgresDatabase>(url, job, role);
@@ -35,10 +35,12 @@ void look(ExitCode unreachable, Look look_at) {
 
 WriteMode write_mode(const Assembly& assembly) {
   const bool in_place = assembly.source_table.identity == assembly.target_table.identity;
-  return assembly.job.target.write.value_or(in_place ? WriteMode::update : WriteMode::insert_missing);
+  return assembly.job.target.write.value_or(in_place ? WriteMode::update
+                                                     : WriteMode::insert_missing);
 }
 
-void bind_plugin(Assembly& assembly, const std::vector<ReadColumn>& columns, LayoutRequest& request) {
+void bind_plugin(Assembly& assembly, const std::vector<ReadColumn>& columns,
+                 LayoutRequest& request) {
   const Job& job = assembly.job;
   assembly.plugin = Plugin::open(job.transform.plugin, job.file.parent_path());
   assembly.offer = {job.name, columns, assembly.target_table.columns, job.transform.options};
@@ -51,8 +53,9 @@ std::vector<std::string> target_key(const Assembly& assembly) {
   const std::vector<std::string>& source_key = assembly.source_table.key;
   if (job.target.key.empty()) return source_key;
   if (job.target.key.size() != source_key.size()) {
-    throw Error(ExitCode::unsafe, fmt::format("target.key names {} columns, the source key has {}: {}",
-                                              job.target.key.size(), source_key.size(), join(source_key, ", ")));
+    throw Error(ExitCode::unsafe,
+                fmt::format("target.key names {} columns, the source key has {}: {}",
+                            job.target.key.size(), source_key.size(), join(source_key, ", ")));
   }
   if (job.source.key.empty()) return job.target.key;
   // The key of an index may be in another order than the job's; target.key answers source.key.
@@ -66,8 +69,11 @@ std::vector<std::string> target_key(const Assembly& assembly) {
 }
 
 bool mentions(const std::string& expression, const std::string& name) {
-  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
-  for (std::size_t at = expression.find(name); at != std::string::npos; at = expression.find(name, at + 1)) {
+  const auto is_word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  };
+  for (std::size_t at = expression.find(name); at != std::string::npos;
+       at = expression.find(name, at + 1)) {
     const bool begins = at == 0 || !is_word(expression[at - 1]);
     const std::size_t end = at + name.size();
     const bool ends = end == expression.size() || !is_word(expression[end]);
@@ -78,13 +84,17 @@ bool mentions(const std::string& expression, const std::string& name) {
 
 // Why doing a batch twice would change its outcome: it reads what it writes, or it inserts.
 std::string reason_for_ledger(const LayoutRequest& request, const Layout& layout) {
-  if (request.mode == WriteMode::insert) return "write = \"insert\" finds the rows of a batch done twice in its way";
+  if (request.mode == WriteMode::insert)
+    return "write = \"insert\" finds the rows of a batch done twice in its way";
   if (!layout.in_place) return "";
   for (const WriteColumn& column : layout.write) {
     if (column.role != WriteColumn::Role::value) continue;
     const std::string& name = column.target.name;
-    const auto reads = [&](int input) { return request.columns[static_cast<std::size_t>(input)].column.name == name; };
-    if (request.plugin && std::any_of(request.plugin->inputs.begin(), request.plugin->inputs.end(), reads)) {
+    const auto reads = [&](int input) {
+      return request.columns[static_cast<std::size_t>(input)].column.name == name;
+    };
+    if (request.plugin &&
+        std::any_of(request.plugin->inputs.begin(), request.plugin->inputs.end(), reads)) {
       return "the plugin reads column " + name + ", which it writes";
     }
     for (const ReadColumn& read : request.columns) {
@@ -94,6 +104,19 @@ std::string reason_for_ledger(const LayoutRequest& request, const Layout& layout
     }
   }
   return "";
+}
+
+// Where the key columns stand in an output tuple, in the order of the source key.
+std::vector<int> key_positions(const Layout& layout) {
+  std::vector<int> positions;
+  for (const int read : layout.read_key) {
+    const auto is_key = [&](const WriteColumn& column) {
+      return column.role == WriteColumn::Role::key && column.read == read;
+    };
+    const auto at = std::find_if(layout.write.begin(), layout.write.end(), is_key);
+    positions.push_back(static_cast<int>(at - layout.write.begin()));
+  }
+  return positions;
 }
 
 Fingerprint make_fingerprint(const Assembly& assembly) {
@@ -117,7 +140,8 @@ Fingerprint make_fingerprint(const Assembly& assembly) {
 
 void decide_ledger(Assembly& assembly) {
   const LedgerMode mode = assembly.job.target.ledger;
-  const bool wanted = mode == LedgerMode::on || (mode == LedgerMode::automatic && !assembly.ledger_reason.empty());
+  const bool wanted =
+      mode == LedgerMode::on || (mode == LedgerMode::automatic && !assembly.ledger_reason.empty());
   if (wanted) assembly.write.ledger = LedgerSpec{assembly.job.name, ""};
 }
 
@@ -131,7 +155,8 @@ Assembly assemble(const Job& job) {
 
   LayoutRequest request;
   look(ExitCode::source_unreachable, [&] {
-    assembly.source_table = assembly.source->inspect(job.source.table, job.source.key, job.source.where);
+    assembly.source_table =
+        assembly.source->inspect(job.source.table, job.source.key, job.source.where);
     request.columns = assembly.source->type_columns(assembly.source_table, job.source.columns);
   });
   look(ExitCode::target_unreachable, [&] {
@@ -160,18 +185,21 @@ Assembly assemble(const Job& job) {
   }
   assembly.write.table = assembly.target_table.name;
   assembly.write.columns = assembly.layout.write;
+  assembly.write.key = key_positions(assembly.layout);
   assembly.write.mode = request.mode;
   if (request.mode == WriteMode::upsert) assembly.write.version_column = job.target.version_column;
   decide_ledger(assembly);
 
-  look(ExitCode::source_unreachable, [&] { assembly.source->check_source(assembly.source_table, assembly.read); });
-  look(ExitCode::target_unreachable, [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
+  look(ExitCode::source_unreachable,
+       [&] { assembly.source->check_source(assembly.source_table, assembly.read); });
+  look(ExitCode::target_unreachable,
+       [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
   assembly.fingerprint = make_fingerprint(assembly);
   return assembly;
 }
 
-Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock, Log& log,
-                               std::stop_token stop) {
+Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,
+                               Log& log, std::stop_token stop) {
   Backoff waits(backoff, clock);
   while (true) {
     try {
@@ -207,7 +235,7 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
 RunOptions make_run_options(const Job& job) {
   RunOptions options;
   options.workers = job.workers;
-  options.sizer = {job.batch.size,        job.batch.min_size,    job.batch.max_size,
+  options.sizer = {job.batch.size,      job.batch.min_size,    job.batch.max_size,
                    job.batch.max_bytes, job.batch.target_time, job.batch.adaptive};
   options.backoff.retries = job.limits.retries;
   options.share = job.throttle.enabled ? job.throttle.share : 1.0;

@@ -23,12 +23,12 @@ struct Assembly {
   std::unique_ptr<Database> target;
   TableFacts source_table;
   TableFacts target_table;
-  std::shared_ptr<const Plugin> plugin;    // none: no plugin
+  std::shared_ptr<const Plugin> plugin;  // none: no plugin
   PluginOffer offer;
   Layout layout;
   ReadSpec read;
   WriteSpec write;
-  std::string ledger_reason;               // why doing a batch twice would do harm; empty: it would not
+  std::string ledger_reason;  // why doing a batch twice would do harm; empty: it would not
   Fingerprint fingerprint;
 };
 
@@ -37,8 +37,8 @@ struct Assembly {
 Assembly assemble(const Job& job);
 
 // As assemble(), but waits out a database that is not there yet.
-Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock, Log& log,
-                               std::stop_token stop);
+Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,
+                               Log& log, std::stop_token stop);
 
 // `assembly` must outlive the parts.
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);

@@ -30,14 +30,14 @@ extern "C" {
 
 /* The form of a value's bytes: PostgreSQL's binary send/receive form, integers big-endian. */
 enum backfill_type {
-  BACKFILL_OTHER = 0,        /* bytes of a type this contract does not read */
-  BACKFILL_BOOLEAN = 1,      /* 1 byte, 0 or 1 */
+  BACKFILL_OTHER = 0,   /* bytes of a type this contract does not read */
+  BACKFILL_BOOLEAN = 1, /* 1 byte, 0 or 1 */
   BACKFILL_INT16 = 2,
   BACKFILL_INT32 = 3,
   BACKFILL_INT64 = 4,
-  BACKFILL_FLOAT32 = 5,      /* IEEE 754, big-endian */
+  BACKFILL_FLOAT32 = 5, /* IEEE 754, big-endian */
   BACKFILL_FLOAT64 = 6,
-  BACKFILL_TEXT = 7,         /* UTF-8, no closing zero; also char(n), enums, citext */
+  BACKFILL_TEXT = 7, /* UTF-8, no closing zero; also char(n), enums, citext */
   BACKFILL_BYTES = 8,
   BACKFILL_DATE = 9,         /* int32 days since 2000-01-01 */
   BACKFILL_TIMESTAMP = 10,   /* int64 microseconds since 2000-01-01 00:00, no zone */
@@ -45,13 +45,13 @@ enum backfill_type {
   BACKFILL_UUID = 12,        /* 16 bytes */
   BACKFILL_JSON = 13,        /* UTF-8 */
   BACKFILL_JSONB = 14,       /* one byte 1, then UTF-8 */
-  BACKFILL_NUMERIC = 15      /* int16 ndigits, weight, sign, dscale, then ndigits base-10000 digits */
+  BACKFILL_NUMERIC = 15 /* int16 ndigits, weight, sign, dscale, then ndigits base-10000 digits */
 };
 
 enum backfill_verdict {
-  BACKFILL_WRITE = 0,        /* write the output row */
-  BACKFILL_SKIP = 1,         /* leave the row out, on purpose */
-  BACKFILL_REJECT = 2        /* the row is bad: keep it in the dead letters with the reason */
+  BACKFILL_WRITE = 0, /* write the output row */
+  BACKFILL_SKIP = 1,  /* leave the row out, on purpose */
+  BACKFILL_REJECT = 2 /* the row is bad: keep it in the dead letters with the reason */
 };
 
 /* A value. length is -1 for NULL. Of an input, type is that of this very value: a SQLite
@@ -60,23 +60,23 @@ enum backfill_verdict {
 typedef struct backfill_cell {
   const void* bytes;
   int32_t length;
-  uint32_t type;             /* enum backfill_type */
+  uint32_t type; /* enum backfill_type */
 } backfill_cell;
 
 typedef struct backfill_column {
   const char* name;
-  const char* type_name;     /* the database's own, such as "numeric(12,2)" */
-  uint32_t type;             /* enum backfill_type */
-  uint32_t is_dynamic;       /* 1: values may be of another type than `type` (SQLite) */
+  const char* type_name; /* the database's own, such as "numeric(12,2)" */
+  uint32_t type;         /* enum backfill_type */
+  uint32_t is_dynamic;   /* 1: values may be of another type than `type` (SQLite) */
 } backfill_column;
 
 typedef struct backfill_option {
-  const char* name;          /* dotted below [transform.options] */
-  const char* value;         /* text as it is, all else as TOML spells it */
+  const char* name;  /* dotted below [transform.options] */
+  const char* value; /* text as it is, all else as TOML spells it */
 } backfill_option;
 
 typedef struct backfill_error {
-  char message[512];         /* UTF-8 with a closing zero; the engine owns it */
+  char message[512]; /* UTF-8 with a closing zero; the engine owns it */
 } backfill_error;
 
 /* What an instance is opened with. The plugin chooses the columns that it wants to read and
@@ -84,14 +84,17 @@ typedef struct backfill_error {
 typedef struct backfill_binding {
   uint32_t struct_size;
   const char* job;
-  const backfill_column* source;  uint32_t source_count;  /* what is read, by name */
-  const backfill_column* target;  uint32_t target_count;  /* what can be written, by name */
-  const backfill_option* options; uint32_t option_count;
+  const backfill_column* source;
+  uint32_t source_count; /* what is read, by name */
+  const backfill_column* target;
+  uint32_t target_count; /* what can be written, by name */
+  const backfill_option* options;
+  uint32_t option_count;
   /* The next input will be source column `index`. */
   void (*want_input)(struct backfill_binding* binding, uint32_t index);
   /* The next output fills target column `index` with values of `type`. */
   void (*want_output)(struct backfill_binding* binding, uint32_t index, uint32_t type);
-  void* engine;              /* the engine's own */
+  void* engine; /* the engine's own */
 } backfill_binding;
 
 /* Row r answers row r: cells of row r start at inputs[r * input_count] and
@@ -104,19 +107,20 @@ typedef struct backfill_batch {
   uint32_t output_count;
   const backfill_cell* inputs;
   backfill_cell* outputs;
-  uint8_t* verdicts;         /* enum backfill_verdict */
-  const char** reasons;      /* why a row is rejected */
+  uint8_t* verdicts;    /* enum backfill_verdict */
+  const char** reasons; /* why a row is rejected */
   /* Memory that lives as long as the batch; NULL when there is none left. */
   void* (*allocate)(struct backfill_batch* batch, size_t size);
-  void* engine;              /* the engine's own */
+  void* engine; /* the engine's own */
 } backfill_batch;
 
 typedef struct backfill_transform {
-  uint32_t contract;         /* BACKFILL_TRANSFORM_CONTRACT */
-  uint32_t struct_size;      /* sizeof(backfill_transform) */
+  uint32_t contract;    /* BACKFILL_TRANSFORM_CONTRACT */
+  uint32_t struct_size; /* sizeof(backfill_transform) */
   const char* name;
-  const char* version;       /* another version does not resume an old run */
-  /* A new instance, or NULL with a reason in error: an unknown column, a wrong type, a bad option. */
+  const char* version; /* another version does not resume an old run */
+  /* A new instance, or NULL with a reason in error: an unknown column, a wrong type, a bad option.
+   */
   void* (*open)(backfill_binding* binding, backfill_error* error);
   /* 0; anything else stops the run with the reason in error. */
   int (*apply)(void* instance, backfill_batch* batch, backfill_error* error);

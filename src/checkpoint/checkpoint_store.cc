@@ -37,7 +37,8 @@ void create_file(const std::filesystem::path& path) {
     return;
   }
   if (errno == EEXIST) return;
-  throw Error(ExitCode::usage, "create the checkpoint " + path.string() + ": " + std::strerror(errno) +
+  throw Error(ExitCode::usage, "create the checkpoint " + path.string() + ": " +
+                                   std::strerror(errno) +
                                    "; its folder must exist and be writable");
 }
 
@@ -77,8 +78,8 @@ void create_schema(SqliteConnection& connection) {
 }
 
 // Opens and checks; whatever is wrong with the file itself is a matter of usage.
-std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path, SqliteConnection::Mode mode,
-                                               bool& has_schema) {
+std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path,
+                                               SqliteConnection::Mode mode, bool& has_schema) {
   // SQLite would take a single byte, whatever it is, for an empty database.
   if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) == 1) {
     throw Error(ExitCode::usage, left_as_it_is(path, "it is not a database"));
@@ -161,9 +162,11 @@ class Reader {
 };
 
 constexpr const char* kRunColumns =
-    "run_id, state, reason, started_at, updated_at, elapsed_s, throttled_s, rows_read, rows_written, "
+    "run_id, state, reason, started_at, updated_at, elapsed_s, throttled_s, rows_read, "
+    "rows_written, "
     "rows_skipped, rows_rejected, rows_unchanged, rows_conflicts, rows_estimated, batches_done, "
-    "batches_retried, batches_split, progress, rate_rows_per_s, eta_low_s, eta_high_s, batch_size, workers, "
+    "batches_retried, batches_split, progress, rate_rows_per_s, eta_low_s, eta_high_s, batch_size, "
+    "workers, "
     "share, pressure, pressure_signal, all_visited, forced";
 
 }  // namespace
@@ -188,7 +191,8 @@ std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesys
 }
 
 std::optional<SavedRun> CheckpointStore::load() {
-  SqliteStatement statement = connection_->prepare(std::string("SELECT ") + kRunColumns + " FROM run");
+  SqliteStatement statement =
+      connection_->prepare(std::string("SELECT ") + kRunColumns + " FROM run");
   if (!statement.step()) return std::nullopt;
   Reader row(statement);
   SavedRun run;
@@ -199,8 +203,8 @@ std::optional<SavedRun> CheckpointStore::load() {
   run.updated_at = row.text();
   run.elapsed_s = row.real();
   run.throttled_s = row.real();
-  for (std::int64_t* count : {&run.rows.read, &run.rows.written, &run.rows.skipped, &run.rows.rejected,
-                              &run.rows.unchanged, &run.rows.conflicts}) {
+  for (std::int64_t* count : {&run.rows.read, &run.rows.written, &run.rows.skipped,
+                              &run.rows.rejected, &run.rows.unchanged, &run.rows.conflicts}) {
     *count = row.integer();
   }
   run.estimated_total = row.maybe_integer();
@@ -225,7 +229,8 @@ std::optional<SavedRun> CheckpointStore::load() {
     run.watermark = keys.maybe_key();
     run.end_key = keys.maybe_key();
   }
-  SqliteStatement ranges = connection_->prepare("SELECT after, upto FROM done_range ORDER BY place");
+  SqliteStatement ranges =
+      connection_->prepare("SELECT after, upto FROM done_range ORDER BY place");
   while (ranges.step()) {
     Reader range(ranges);
     const std::optional<Key> after = range.maybe_key();
@@ -241,7 +246,8 @@ FingerprintFields CheckpointStore::fingerprint() {
   return fields;
 }
 
-void CheckpointStore::start(const SavedRun& run, const std::string& job, const FingerprintFields& fingerprint) {
+void CheckpointStore::start(const SavedRun& run, const std::string& job,
+                            const FingerprintFields& fingerprint) {
   SqliteTransaction transaction(*connection_);
   for (const char* table : {"job", "run", "watermark", "done_range", "dead_letter", "sample"}) {
     connection_->execute(std::string("DELETE FROM ") + table);
@@ -255,7 +261,8 @@ void CheckpointStore::start(const SavedRun& run, const std::string& job, const F
   transaction.commit();
 }
 
-void CheckpointStore::go_on(const SavedRun& run, const std::string& job, const FingerprintFields& fingerprint) {
+void CheckpointStore::go_on(const SavedRun& run, const std::string& job,
+                            const FingerprintFields& fingerprint) {
   SqliteTransaction transaction(*connection_);
   job_ = job;
   connection_->execute("DELETE FROM job");
@@ -265,7 +272,8 @@ void CheckpointStore::go_on(const SavedRun& run, const std::string& job, const F
 }
 
 void CheckpointStore::write_fingerprint(const FingerprintFields& fingerprint) {
-  SqliteStatement statement = connection_->prepare("INSERT INTO job (name, field, value) VALUES (?, ?, ?)");
+  SqliteStatement statement =
+      connection_->prepare("INSERT INTO job (name, field, value) VALUES (?, ?, ?)");
   for (const auto& [field, value] : fingerprint) {
     Binder(statement).text(job_).text(field).text(value);
     statement.run();
@@ -279,14 +287,21 @@ void CheckpointStore::save(const SavedRun& run, const std::vector<DeadLetter>& d
   write_watermark(run);
   if (!dead_letters.empty()) {
     SqliteStatement statement = connection_->prepare(
-        "INSERT OR REPLACE INTO dead_letter (key, code, message, \"values\", recorded_at) VALUES (?, ?, ?, ?, ?)");
+        "INSERT OR REPLACE INTO dead_letter (key, code, message, \"values\", recorded_at) VALUES "
+        "(?, ?, ?, ?, ?)");
     for (const DeadLetter& letter : dead_letters) {
-      Binder(statement).text(letter.key).text(letter.code).text(letter.message).text(letter.values).text(run.updated_at);
+      Binder(statement)
+          .text(letter.key)
+          .text(letter.code)
+          .text(letter.message)
+          .text(letter.values)
+          .text(run.updated_at);
       statement.run();
     }
   }
   if (sample) {
-    SqliteStatement statement = connection_->prepare("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    SqliteStatement statement =
+        connection_->prepare("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     Binder(statement)
         .text(sample->taken_at)
         .real(sample->elapsed_s)
@@ -321,9 +336,10 @@ std::vector<DeadLetter> CheckpointStore::dead_letters(std::size_t limit) {
 }
 
 void CheckpointStore::write_run(const SavedRun& run) {
-  SqliteStatement statement = connection_->prepare(
-      std::string("INSERT OR REPLACE INTO run (") + kRunColumns +
-      ", job) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  SqliteStatement statement =
+      connection_->prepare(std::string("INSERT OR REPLACE INTO run (") + kRunColumns +
+                           ", job) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                           "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .text(run.run_id)
       .text(run_state_name(run.state))
@@ -359,15 +375,16 @@ void CheckpointStore::write_run(const SavedRun& run) {
 
 void CheckpointStore::write_watermark(const SavedRun& run) {
   if (run.watermark != saved_watermark_ || !saved_watermark_) {
-    SqliteStatement statement =
-        connection_->prepare("INSERT OR REPLACE INTO watermark (run_id, key, end_key) VALUES (?, ?, ?)");
+    SqliteStatement statement = connection_->prepare(
+        "INSERT OR REPLACE INTO watermark (run_id, key, end_key) VALUES (?, ?, ?)");
     Binder(statement).text(run.run_id).key(run.watermark).key(run.end_key);
     statement.run();
     saved_watermark_ = run.watermark;
   }
   if (run.done_ahead == saved_ranges_) return;
   connection_->execute("DELETE FROM done_range");
-  SqliteStatement statement = connection_->prepare("INSERT INTO done_range (upto, after, place) VALUES (?, ?, ?)");
+  SqliteStatement statement =
+      connection_->prepare("INSERT INTO done_range (upto, after, place) VALUES (?, ?, ?)");
   for (std::size_t place = 0; place < run.done_ahead.size(); ++place) {
     const DoneRange& range = run.done_ahead[place];
     Binder(statement).key(range.upto).key(range.after).integer(static_cast<std::int64_t>(place));

@@ -25,13 +25,13 @@ namespace backfill {
 
 // A point of the time series behind `report`.
 struct Sample {
-  std::string taken_at;          // UTC, ISO 8601
+  std::string taken_at;  // UTC, ISO 8601
   double elapsed_s = 0;
   std::int64_t rows_read = 0;
   std::int64_t rows_written = 0;
   double rate_rows_per_s = 0;
   std::int64_t batch_size = 0;
-  double batch_ms = 0;           // a batch's work, of those since the sample before
+  double batch_ms = 0;  // a batch's work, of those since the sample before
   double share = 1;
   std::optional<double> pressure;
   std::string reason;
@@ -64,7 +64,8 @@ class CheckpointStore {
   std::vector<DeadLetter> dead_letters(std::size_t limit);
 
  private:
-  explicit CheckpointStore(std::unique_ptr<SqliteConnection> connection) : connection_(std::move(connection)) {}
+  explicit CheckpointStore(std::unique_ptr<SqliteConnection> connection)
+      : connection_(std::move(connection)) {}
 
   void write_run(const SavedRun& run);
   void write_watermark(const SavedRun& run);

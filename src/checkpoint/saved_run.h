@@ -34,28 +34,28 @@ struct BatchCounts {
 struct SavedRun {
   std::string run_id;
   RunState state = RunState::running;
-  std::string reason;                      // why it is paused, stopped or failed; what it waits for
-  std::string started_at;                  // UTC, ISO 8601
+  std::string reason;      // why it is paused, stopped or failed; what it waits for
+  std::string started_at;  // UTC, ISO 8601
   std::string updated_at;
-  double elapsed_s = 0;                    // time spent running, over all its processes
+  double elapsed_s = 0;  // time spent running, over all its processes
   double throttled_s = 0;
   RowCounts rows;
   BatchCounts batches;
   std::optional<std::int64_t> estimated_total;
-  double progress = 0;                     // 0..1; never falls
+  double progress = 0;  // 0..1; never falls
   std::optional<double> rate_rows_per_s;
   std::optional<double> eta_low_s;
   std::optional<double> eta_high_s;
-  std::int64_t batch_size = 0;             // rows asked for now
+  std::int64_t batch_size = 0;  // rows asked for now
   int workers = 0;
   double share = 1;
   std::optional<double> pressure;
   std::string pressure_signal;
-  bool all_visited = false;                // the end of the table was proven
-  std::string forced;                      // fingerprint fields that --force overrode; empty: none
+  bool all_visited = false;  // the end of the table was proven
+  std::string forced;        // fingerprint fields that --force overrode; empty: none
 
   std::optional<Key> watermark;
-  std::optional<Key> end_key;              // none: the table was empty
+  std::optional<Key> end_key;  // none: the table was empty
   std::vector<DoneRange> done_ahead;
 };
 

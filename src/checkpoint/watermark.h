@@ -30,7 +30,8 @@ class Watermark {
   // `start`: where the first chunk begins; none at the start of the table.
   explicit Watermark(std::optional<Key> start) : key_(std::move(start)) {}
 
-  // Notes that a chunk is done; each ordinal from 0 is given once. Returns true when the watermark moved.
+  // Notes that a chunk is done; each ordinal from 0 is given once. Returns true when the watermark
+  // moved.
   bool complete(const Chunk& chunk);
 
   // None until the first chunk of the table is done.

@@ -22,14 +22,16 @@ const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::debug},
                                                     {"info", LogLevel::info},
                                                     {"warning", LogLevel::warning},
                                                     {"error", LogLevel::error}};
-const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::text}, {"json", LogFormat::json}};
+const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::text},
+                                                      {"json", LogFormat::json}};
 const std::map<std::string, ProgressStyle> kProgressStyles = {{"auto", ProgressStyle::automatic},
                                                               {"bar", ProgressStyle::bar},
                                                               {"log", ProgressStyle::log},
                                                               {"none", ProgressStyle::none}};
 
 template <class Value>
-Value one_of(const std::map<std::string, Value>& words, const std::string& word, const std::string& option) {
+Value one_of(const std::map<std::string, Value>& words, const std::string& word,
+             const std::string& option) {
   const auto found = words.find(word);
   if (found != words.end()) return found->second;
   std::string allowed;
@@ -55,8 +57,8 @@ bool is_true(const std::string& value, const std::string& name) {
 // The value of an option that takes one: the flag's, else the environment's.
 struct Given {
   std::string value;
-  std::string origin;                  // `flag` or `environment`
-  std::string shown;                   // `--workers` or `BACKFILL_WORKERS`, for messages
+  std::string origin;  // `flag` or `environment`
+  std::string shown;   // `--workers` or `BACKFILL_WORKERS`, for messages
 };
 
 std::optional<Given> given(const CLI::App& command, const std::string& option) {
@@ -71,8 +73,11 @@ std::optional<Given> given(const CLI::App& command, const std::string& option) {
 }
 
 std::chrono::milliseconds grace_of(const Given& grace) {
-  const auto time = duration_in(text_value(grace.value), std::chrono::milliseconds(0), std::chrono::hours(1));
-  if (!time) throw Error(ExitCode::usage, grace.shown + ": \"" + grace.value + "\" is not a time up to 1h, such as 20s");
+  const auto time =
+      duration_in(text_value(grace.value), std::chrono::milliseconds(0), std::chrono::hours(1));
+  if (!time)
+    throw Error(ExitCode::usage,
+                grace.shown + ": \"" + grace.value + "\" is not a time up to 1h, such as 20s");
   return *time;
 }
 
@@ -94,7 +99,8 @@ void add_overrides(const CLI::App& command, Options& options) {
   for (const auto& [option, key] : kJobKeys) {
     const auto value = given(command, option);
     if (!value) continue;
-    (value->origin == "flag" ? flags : options.overrides).push_back({key, value->value, value->origin});
+    (value->origin == "flag" ? flags : options.overrides)
+        .push_back({key, value->value, value->origin});
   }
   if (is_set(command, "--no-throttle")) {
     const std::string origin = given(command, "--no-throttle")->origin;
@@ -103,7 +109,8 @@ void add_overrides(const CLI::App& command, Options& options) {
   for (const std::string& text : command.get_option("--set")->results()) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
-      throw Error(ExitCode::usage, "--set " + text + ": write --set KEY=VALUE, such as --set batch.size=500");
+      throw Error(ExitCode::usage,
+                  "--set " + text + ": write --set KEY=VALUE, such as --set batch.size=500");
     }
     flags.push_back({text.substr(0, equals), text.substr(equals + 1), "flag"});
   }
@@ -131,8 +138,10 @@ void add_run(CLI::App& app) {
   run->add_flag("--force")->description("resume although the job has changed");
   run->add_option("--workers", "workers, each with connections of its own")->option_text("N");
   run->add_option("--batch-size", "rows of the first batch")->option_text("N");
-  run->add_option("--max-runtime", "stop as planned after this time, such as 2h")->option_text("TIME");
-  run->add_option("--grace", "how long batches in flight may take after a stop request; 20s")->option_text("TIME");
+  run->add_option("--max-runtime", "stop as planned after this time, such as 2h")
+      ->option_text("TIME");
+  run->add_option("--grace", "how long batches in flight may take after a stop request; 20s")
+      ->option_text("TIME");
   run->add_flag("--dry-run")->description("the same as plan");
   run->add_flag("--no-throttle")->description("work at full speed whatever the load");
   run->add_option("--progress", "auto, bar, log or none")->option_text("STYLE");
@@ -142,7 +151,8 @@ void add_status(CLI::App& app) {
   CLI::App* status = add_command(app, "status", "How far the run is, also while it goes on");
   status->add_flag("--json")->description("as JSON");
   status->add_flag("--watch")->description("again and again, until the run ends");
-  status->add_flag("--dead-letters")->description("also the rows that were rejected, with their reasons");
+  status->add_flag("--dead-letters")
+      ->description("also the rows that were rejected, with their reasons");
 }
 
 Options to_options(const CLI::App& command) {
@@ -160,7 +170,8 @@ Options to_options(const CLI::App& command) {
     options.progress = one_of(kProgressStyles, value->value, value->shown);
   }
   if (const auto value = given(command, "--grace")) options.grace = grace_of(*value);
-  options.start = {is_set(command, "--resume"), is_set(command, "--restart"), is_set(command, "--force")};
+  options.start = {is_set(command, "--resume"), is_set(command, "--restart"),
+                   is_set(command, "--force")};
   options.dry_run = is_set(command, "--dry-run");
   options.json = is_set(command, "--json");
   options.watch = is_set(command, "--watch");

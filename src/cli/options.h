@@ -18,9 +18,9 @@
 namespace backfill {
 
 struct Options {
-  std::string command;                 // `run`, `plan`, `status`
+  std::string command;  // `run`, `plan`, `status`
   std::filesystem::path job_file;
-  std::vector<Override> overrides;     // environment first, then flags
+  std::vector<Override> overrides;  // environment first, then flags
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
 
@@ -39,7 +39,7 @@ struct Options {
 // Either what to do, or, when help or the version was asked for, the text that was printed.
 // Throws Error(ExitCode::usage).
 struct ParsedCommandLine {
-  bool is_answered = false;            // --help or --version: printed, nothing else to do
+  bool is_answered = false;  // --help or --version: printed, nothing else to do
   Options options;
 };
 ParsedCommandLine parse_command_line(int argc, const char* const* argv);

@@ -17,18 +17,20 @@ void heading(const char* text) { fmt::print("\n{}\n", text); }
 void print_settings(const Job& job) {
   heading("Settings");
   for (const Setting& setting : job.settings) {
-    fmt::print("  {:<30} {:<44} {}\n", setting.name, setting.value.empty() ? "-" : setting.value, setting.origin);
+    fmt::print("  {:<30} {:<44} {}\n", setting.name, setting.value.empty() ? "-" : setting.value,
+               setting.origin);
   }
 }
 
 std::string estimate(const std::optional<std::int64_t>& count, const char* unit) {
-  return count ? fmt::format("about {} {}", count_text(*count), unit) : fmt::format("an unknown number of {}", unit);
+  return count ? fmt::format("about {} {}", count_text(*count), unit)
+               : fmt::format("an unknown number of {}", unit);
 }
 
 void print_table(const char* side, const TableFacts& table) {
   fmt::print("  {:<8} {}: {}, {} (both estimates); key ({}) by index {}\n", side, table.name,
-             estimate(table.estimated_rows, "rows"), estimate(table.estimated_bytes, "bytes"), join(table.key, ", "),
-             table.key_index);
+             estimate(table.estimated_rows, "rows"), estimate(table.estimated_bytes, "bytes"),
+             join(table.key, ", "), table.key_index);
 }
 
 void print_columns(const Assembly& assembly) {
@@ -40,11 +42,12 @@ void print_columns(const Assembly& assembly) {
   for (const ReadColumn& column : assembly.layout.read) read.push_back(column.column.name);
   fmt::print("  reads    {}\n  writes   {}\n", join(read, ", "), join(written, ", "));
   if (assembly.plugin) {
-    fmt::print("  plugin   {} version {} from {}\n", assembly.plugin->name(), assembly.plugin->version(),
-               assembly.plugin->path().string());
+    fmt::print("  plugin   {} version {} from {}\n", assembly.plugin->name(),
+               assembly.plugin->version(), assembly.plugin->path().string());
   }
   for (const std::string& note : assembly.layout.notes) fmt::print("  note     {}\n", note);
-  for (const std::string& line : assembly.target->conversions(assembly.write)) fmt::print("  converts {}\n", line);
+  for (const std::string& line : assembly.target->conversions(assembly.write))
+    fmt::print("  converts {}\n", line);
 }
 
 void print_statements(const Assembly& assembly) {
@@ -88,56 +91,73 @@ void print_time(const Assembly& assembly) {
   }
   const double seconds = std::chrono::duration<double>(clock.now() - began).count();
   const double rate = static_cast<double>(rows) / seconds;
-  fmt::print("  {} rows of {} sample batches were read and transformed at {} rows/s by one worker; nothing was written\n",
-             count_text(rows), kSampleBatches, count_text(static_cast<std::int64_t>(rate)));
+  fmt::print(
+      "  {} rows of {} sample batches were read and transformed at {} rows/s by one worker; "
+      "nothing was written\n",
+      count_text(rows), kSampleBatches, count_text(static_cast<std::int64_t>(rate)));
   if (!assembly.source_table.estimated_rows || rows == 0) return;
   const double whole = static_cast<double>(*assembly.source_table.estimated_rows) / rate;
-  fmt::print("  at that rate the whole table takes {}; writing comes on top, often several times as much\n",
-             duration_text(whole));
+  fmt::print(
+      "  at that rate the whole table takes {}; writing comes on top, often several times as "
+      "much\n",
+      duration_text(whole));
 }
 
 void print_small_table(const Assembly& assembly) {
   const auto& rows = assembly.source_table.estimated_rows;
   if (!rows || *rows > kSmallTable) return;
-  fmt::print("  {} rows are few: where no plugin is needed, one plain {} statement would do\n", count_text(*rows),
-             assembly.layout.in_place ? "UPDATE" : "INSERT … SELECT");
+  fmt::print("  {} rows are few: where no plugin is needed, one plain {} statement would do\n",
+             count_text(*rows), assembly.layout.in_place ? "UPDATE" : "INSERT … SELECT");
 }
 
 void print_index_hazard(const Assembly& assembly) {
   std::vector<std::string> indexed;
   const auto& names = assembly.target_table.indexed_columns;
   for (const WriteColumn& column : assembly.layout.write) {
-    const bool is_indexed = std::find(names.begin(), names.end(), column.target.name) != names.end();
-    if (column.role == WriteColumn::Role::value && is_indexed) indexed.push_back(column.target.name);
+    const bool is_indexed =
+        std::find(names.begin(), names.end(), column.target.name) != names.end();
+    if (column.role == WriteColumn::Role::value && is_indexed)
+      indexed.push_back(column.target.name);
   }
   if (!assembly.layout.in_place || indexed.empty()) return;
-  fmt::print("  column {} is written and indexed: every index of the table gets a new entry for every row; build that index after the backfill if you can\n",
-             join(indexed, ", "));
+  fmt::print(
+      "  column {} is written and indexed: every index of the table gets a new entry for every "
+      "row; build that index after the backfill if you can\n",
+      join(indexed, ", "));
 }
 
 void print_live_write_hazard(const Assembly& assembly) {
   if (assembly.layout.in_place) {
-    fmt::print("  live writes: a row that changes between its read and its write is read again and redone; no newer value is overwritten\n");
+    fmt::print(
+        "  live writes: a row that changes between its read and its write is read again and "
+        "redone; no newer value is overwritten\n");
     return;
   }
   if (assembly.job.source.consistency == Consistency::none) return;
-  fmt::print("  live writes: rows that change in the source between their read and their write are not looked at again by this version; what the application does not write to the target itself may be stale\n");
+  fmt::print(
+      "  live writes: rows that change in the source between their read and their write are not "
+      "looked at again by this version; what the application does not write to the target itself "
+      "may be stale\n");
 }
 
 void print_hazards(const Assembly& assembly) {
   heading("Hazards and safety");
   print_live_write_hazard(assembly);
   if (assembly.write.ledger) {
-    fmt::print("  ledger: on{}{}\n", assembly.ledger_reason.empty() ? "" : ": ", assembly.ledger_reason);
-  } else if (!assembly.ledger_reason.empty()) {
-    fmt::print("  ledger: off, though {}: a crash between a commit and its checkpoint applies a batch twice\n",
+    fmt::print("  ledger: on{}{}\n", assembly.ledger_reason.empty() ? "" : ": ",
                assembly.ledger_reason);
+  } else if (!assembly.ledger_reason.empty()) {
+    fmt::print(
+        "  ledger: off, though {}: a crash between a commit and its checkpoint applies a batch "
+        "twice\n",
+        assembly.ledger_reason);
   } else {
     fmt::print("  ledger: off: doing a batch twice does no harm\n");
   }
   print_index_hazard(assembly);
   if (!assembly.job.target.version_column.empty() && assembly.write.version_column.empty()) {
-    fmt::print("  target.version_column has no part in write = \"{}\"\n", write_mode_name(assembly.write.mode));
+    fmt::print("  target.version_column has no part in write = \"{}\"\n",
+               write_mode_name(assembly.write.mode));
   }
   for (const std::string& note : assembly.source_table.notes) fmt::print("  source: {}\n", note);
   if (!assembly.layout.in_place) {
@@ -165,7 +185,8 @@ void print_checkpoint(const Assembly& assembly) {
 ExitCode plan_command(const Options& options) {
   const Job job = load_job(options.job_file, options.overrides);
   const Assembly assembly = assemble(job);
-  fmt::print("{}: {} from {} to {}\n", job.name, write_mode_name(assembly.write.mode), assembly.source_table.name,
+  fmt::print("{}: {} from {} to {}\n", job.name, write_mode_name(assembly.write.mode),
+             assembly.source_table.name,
              assembly.layout.in_place ? "itself, in place" : assembly.target_table.name);
   print_settings(job);
   heading("Tables");

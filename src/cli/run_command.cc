@@ -73,7 +73,8 @@ void log_end(Log& log, const RunOutcome& outcome) {
 }
 
 // A run whose rows were all visited already: says so, and judges its rejects by today's limit.
-ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job, const Fingerprint& fingerprint) {
+ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
+                      const Fingerprint& fingerprint) {
   const auto rejected = over_rejected_limit(run, make_run_options(job));
   run.state = rejected ? RunState::failed : RunState::complete;
   run.reason = rejected.value_or("");
@@ -92,10 +93,11 @@ ExitCode run_command(const Options& options) {
 
   std::stop_source early_stop;
   std::mutex mutex;
-  Run* running = nullptr;                 // guarded by mutex
+  Run* running = nullptr;  // guarded by mutex
   StopSignal stop_signal([&](int signal) {
     const std::string reason = signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM";
-    log.write(LogLevel::info, "stop requested; batches in flight are finished", {{"reason", reason}});
+    log.write(LogLevel::info, "stop requested; batches in flight are finished",
+              {{"reason", reason}});
     early_stop.request_stop();
     const std::lock_guard lock(mutex);
     if (running != nullptr) running->stop(reason);
@@ -115,15 +117,21 @@ ExitCode run_command(const Options& options) {
   run_options.grace = options.grace;
   BackoffOptions start_backoff = run_options.backoff;
   start_backoff.retries = std::min(start_backoff.retries, kStartRetriesMax);
-  const Assembly assembly = assemble_with_retries(job, start_backoff, clock, log, early_stop.get_token());
+  const Assembly assembly =
+      assemble_with_retries(job, start_backoff, clock, log, early_stop.get_token());
 
-  const StartDecision decision = decide_start(saved, store.fingerprint(), assembly.fingerprint, options.start);
-  if (decision.kind == StartKind::finished) return finish_again(store, *saved, job, assembly.fingerprint);
-  if (!decision.forgotten.empty()) log.write(LogLevel::warning, "forgotten", {{"run", decision.forgotten}});
-  if (!decision.forced.empty()) log.write(LogLevel::warning, "resumed by force", {{"changed", decision.forced}});
+  const StartDecision decision =
+      decide_start(saved, store.fingerprint(), assembly.fingerprint, options.start);
+  if (decision.kind == StartKind::finished)
+    return finish_again(store, *saved, job, assembly.fingerprint);
+  if (!decision.forgotten.empty())
+    log.write(LogLevel::warning, "forgotten", {{"run", decision.forgotten}});
+  if (!decision.forced.empty())
+    log.write(LogLevel::warning, "resumed by force", {{"changed", decision.forced}});
 
-  SavedRun start = decision.kind == StartKind::resumed ? resumed_run(*saved, decision)
-                                                       : new_run(assembly, *assembly.source->make_source(assembly.read));
+  SavedRun start = decision.kind == StartKind::resumed
+                       ? resumed_run(*saved, decision)
+                       : new_run(assembly, *assembly.source->make_source(assembly.read));
   start.workers = job.workers;
   start.batch_size = job.batch.size;
   RunParts parts = make_run_parts(assembly, start.run_id);
@@ -140,7 +148,8 @@ ExitCode run_command(const Options& options) {
   log_start(log, assembly, start, decision.kind);
 
   ProgressDisplay display(options.progress, log, clock);
-  Run run(std::move(parts), run_options, start, store, clock, log, [&](const SavedRun& now) { display.show(now); });
+  Run run(std::move(parts), run_options, start, store, clock, log,
+          [&](const SavedRun& now) { display.show(now); });
   {
     const std::lock_guard lock(mutex);
     running = &run;

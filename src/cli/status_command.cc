@@ -56,11 +56,15 @@ Json to_json(const Status& status) {
   json["run_id"] = known_or_null(run.run_id);
   json["state"] = known_or_null(run_state_name(run.state));
   json["reason"] = known && !run.reason.empty() ? Json(run.reason) : Json();
-  json["rows"] = {{"read", run.rows.read},           {"written", run.rows.written},
-                  {"skipped", run.rows.skipped},     {"rejected", run.rows.rejected},
-                  {"unchanged", run.rows.unchanged}, {"conflicts", run.rows.conflicts},
+  json["rows"] = {{"read", run.rows.read},
+                  {"written", run.rows.written},
+                  {"skipped", run.rows.skipped},
+                  {"rejected", run.rows.rejected},
+                  {"unchanged", run.rows.unchanged},
+                  {"conflicts", run.rows.conflicts},
                   {"estimated_total", json_or_null(run.estimated_total)}};
-  json["progress"] = known && (run.estimated_total || run.all_visited) ? Json(run.progress) : Json();
+  json["progress"] =
+      known && (run.estimated_total || run.all_visited) ? Json(run.progress) : Json();
   json["rate_rows_per_s"] = json_or_null(run.rate_rows_per_s);
   json["eta_s"] = {{"low", json_or_null(run.eta_low_s)}, {"high", json_or_null(run.eta_high_s)}};
   json["watermark"] = key_json(run.watermark);
@@ -70,7 +74,8 @@ Json to_json(const Status& status) {
   json["share"] = known_or_null(run.share);
   json["pressure"] = {{"value", json_or_null(run.pressure)},
                       {"signal", run.pressure_signal.empty() ? Json() : Json(run.pressure_signal)}};
-  json["batches"] = {{"done", run.batches.done}, {"retried", run.batches.retried}, {"split", run.batches.split}};
+  json["batches"] = {
+      {"done", run.batches.done}, {"retried", run.batches.retried}, {"split", run.batches.split}};
   json["started_at"] = known_or_null(run.started_at);
   json["updated_at"] = known_or_null(run.updated_at);
   json["elapsed_s"] = known_or_null(run.elapsed_s);
@@ -90,23 +95,30 @@ Json to_json(const std::vector<DeadLetter>& letters) {
   return list;
 }
 
-void print_line(const char* name, const std::string& value) { fmt::print("{:<12} {}\n", name, value); }
+void print_line(const char* name, const std::string& value) {
+  fmt::print("{:<12} {}\n", name, value);
+}
 
 void print_run(const SavedRun& run) {
-  print_line("state", run.reason.empty() ? run_state_name(run.state) : fmt::format("{}: {}", run_state_name(run.state), run.reason));
+  print_line("state", run.reason.empty()
+                          ? run_state_name(run.state)
+                          : fmt::format("{}: {}", run_state_name(run.state), run.reason));
   print_line("progress", progress_line(run));
-  print_line("rows", fmt::format("{} read, {} written, {} unchanged, {} skipped, {} rejected, {} conflicts",
-                                 count_text(run.rows.read), count_text(run.rows.written),
-                                 count_text(run.rows.unchanged), count_text(run.rows.skipped),
-                                 count_text(run.rows.rejected), count_text(run.rows.conflicts)));
-  print_line("batches", fmt::format("{} done, {} retried, {} split; now {} rows", count_text(run.batches.done),
-                                    run.batches.retried, run.batches.split, count_text(run.batch_size)));
-  print_line("watermark", fmt::format("{} of {}", run.watermark ? run.watermark->display() : "none",
-                                      run.end_key ? run.end_key->display() : "none: the table was empty"));
+  print_line("rows",
+             fmt::format("{} read, {} written, {} unchanged, {} skipped, {} rejected, {} conflicts",
+                         count_text(run.rows.read), count_text(run.rows.written),
+                         count_text(run.rows.unchanged), count_text(run.rows.skipped),
+                         count_text(run.rows.rejected), count_text(run.rows.conflicts)));
+  print_line("batches",
+             fmt::format("{} done, {} retried, {} split; now {} rows", count_text(run.batches.done),
+                         run.batches.retried, run.batches.split, count_text(run.batch_size)));
+  print_line("watermark",
+             fmt::format("{} of {}", run.watermark ? run.watermark->display() : "none",
+                         run.end_key ? run.end_key->display() : "none: the table was empty"));
   print_line("pace", fmt::format("{} workers, share {:.2f}, {} at rest", run.workers, run.share,
                                  duration_text(run.throttled_s)));
-  print_line("time", fmt::format("{} running; started {}, updated {}", duration_text(run.elapsed_s), run.started_at,
-                                 run.updated_at));
+  print_line("time", fmt::format("{} running; started {}, updated {}", duration_text(run.elapsed_s),
+                                 run.started_at, run.updated_at));
   if (!run.forced.empty()) print_line("forced", run.forced);
 }
 
@@ -118,11 +130,12 @@ void print(const Status& status, const Options& options) {
     return;
   }
   print_line("job", status.job.name);
-  if (!status.run) return print_line("state", "not started: no checkpoint at " + status.job.checkpoint.string());
+  if (!status.run)
+    return print_line("state", "not started: no checkpoint at " + status.job.checkpoint.string());
   print_run(*status.run);
   for (const DeadLetter& letter : status.dead_letters) {
-    fmt::print("dead letter  key {}: {} [{}] {}\n", Key::from_json(letter.key).display(), letter.message, letter.code,
-               letter.values);
+    fmt::print("dead letter  key {}: {} [{}] {}\n", Key::from_json(letter.key).display(),
+               letter.message, letter.code, letter.values);
   }
 }
 

@@ -28,7 +28,8 @@ class Database {
                              const std::string& where) = 0;
 
   // The job's select items with the types the database gives them; empty: every column.
-  virtual std::vector<ReadColumn> type_columns(const TableFacts& table, const std::vector<std::string>& items) = 0;
+  virtual std::vector<ReadColumn> type_columns(const TableFacts& table,
+                                               const std::vector<std::string>& items) = 0;
 
   // A column that changes whenever a row does, where the database has one.
   virtual std::optional<Column> row_version() const = 0;

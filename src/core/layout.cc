@@ -158,8 +158,9 @@ class LayoutMaker {
     if (is_itself || plugin_fills(name)) return;
     const auto& key = request_.target_key;
     if (std::find(key.begin(), key.end(), name) != key.end()) {
-      refuse("column " + name + " is the key of " + request_.target.name +
-             " and takes the source's key; give it another name in source.columns, or leave it out");
+      refuse(
+          "column " + name + " is the key of " + request_.target.name +
+          " and takes the source's key; give it another name in source.columns, or leave it out");
     }
 
     const int at = find_column(request_.target.columns, name);

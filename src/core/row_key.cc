@@ -17,10 +17,14 @@ std::string key_value(const Column& column, const Cell& cell) {
   const std::string text = display_cell(column, cell);
   if (!column.dynamic || cell.is_null()) return text;
   switch (read_dynamic(cell).kind) {
-    case Kind::text: return quote_literal(text);
-    case Kind::bytes: return "X" + quote_literal(text.substr(2));
-    case Kind::float64: return real_literal(text);
-    default: return text;
+    case Kind::text:
+      return quote_literal(text);
+    case Kind::bytes:
+      return "X" + quote_literal(text.substr(2));
+    case Kind::float64:
+      return real_literal(text);
+    default:
+      return text;
   }
 }
 

@@ -19,7 +19,8 @@ ChunkPlanner::ChunkPlanner(std::unique_ptr<Source> source, Span span, const Chun
 
 bool ChunkPlanner::plan(const Accept& accept, std::stop_token stop) {
   for (const DoneRange& done : span_.done) {
-    // Between what was handed out and a done range; a range at the very start has nothing before it.
+    // Between what was handed out and a done range; a range at the very start has nothing before
+    // it.
     if (done.after && done.after != after_ && !plan_up_to(*done.after, accept, stop)) return false;
     Chunk chunk;
     chunk.ordinal = next_ordinal_++;
@@ -49,7 +50,8 @@ bool ChunkPlanner::plan_up_to(const Key& end, const Accept& accept, std::stop_to
   return false;
 }
 
-std::optional<Source::Cut> ChunkPlanner::cut(const Key& end, std::int64_t keys, std::stop_token stop) {
+std::optional<Source::Cut> ChunkPlanner::cut(const Key& end, std::int64_t keys,
+                                             std::stop_token stop) {
   Backoff backoff(backoff_, clock_);
   bool is_lost = false;
   while (!stop.stop_requested()) {
@@ -64,9 +66,11 @@ std::optional<Source::Cut> ChunkPlanner::cut(const Key& end, std::int64_t keys, 
         continue;
       }
       if (stop.stop_requested()) break;
-      const bool may_retry = error.kind() == ErrorKind::retry || error.kind() == ErrorKind::cancelled;
+      const bool may_retry =
+          error.kind() == ErrorKind::retry || error.kind() == ErrorKind::cancelled;
       if (!may_retry) throw error.within(what);
-      log_.write(LogLevel::warning, "will try again", {{"planner", what}, {"reason", error.what()}});
+      log_.write(LogLevel::warning, "will try again",
+                 {{"planner", what}, {"reason", error.what()}});
       if (!backoff.wait(stop) && !stop.stop_requested()) {
         throw error.within(what).ending_with(ExitCode::source_unreachable);
       }

@@ -28,9 +28,9 @@ class ChunkPlanner {
  public:
   // Where to begin and to end, and what to leave out.
   struct Span {
-    std::optional<Key> after;         // none: at the start of the table
+    std::optional<Key> after;  // none: at the start of the table
     Key end;
-    std::vector<DoneRange> done;      // in key order, above `after`
+    std::vector<DoneRange> done;  // in key order, above `after`
   };
 
   // Takes a chunk on; false when no more are wanted. `done` chunks need no work.
@@ -56,7 +56,7 @@ class ChunkPlanner {
   Clock& clock_;
   Log& log_;
 
-  std::optional<Key> after_;          // everything up to here was handed out
+  std::optional<Key> after_;  // everything up to here was handed out
   std::uint64_t next_ordinal_ = 0;
 };
 

@@ -8,16 +8,18 @@
 namespace backfill {
 namespace {
 
-constexpr int kRoundsBeforeLock = 3;   // of rows that keep changing under us
+constexpr int kRoundsBeforeLock = 3;  // of rows that keep changing under us
 constexpr std::int64_t kRoundsMax = 100;
 
 bool is_connection_loss(const Error& error) {
-  return error.code().starts_with("08") || error.code().starts_with("57P") || error.code() == "25006";
+  return error.code().starts_with("08") || error.code().starts_with("57P") ||
+         error.code() == "25006";
 }
 
 class Stopwatch {
  public:
-  Stopwatch(const Clock& clock, std::chrono::nanoseconds& total) : clock_(clock), total_(total), began_(clock.now()) {}
+  Stopwatch(const Clock& clock, std::chrono::nanoseconds& total)
+      : clock_(clock), total_(total), began_(clock.now()) {}
   ~Stopwatch() { total_ += clock_.now() - began_; }
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;
@@ -30,7 +32,8 @@ class Stopwatch {
 
 }  // namespace
 
-ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock, Log& log)
+ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff,
+                         Clock& clock, Log& log)
     : parts_(std::move(parts)),
       layout_(layout),
       read_columns_(layout.read_columns()),
@@ -66,9 +69,11 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
           break;
         case ErrorKind::too_large:
           return split(chunk, error, backoff, report, stop);
-        case ErrorKind::cancelled:  // by us when a stop was asked for, else by somebody at the database
+        case ErrorKind::cancelled:  // by us when a stop was asked for, else by somebody at the
+                                    // database
         case ErrorKind::retry:
-          if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
+          if (stop.stop_requested())
+            throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
           wait_and_reconnect(backoff, chunk, error, report, stop);
           break;
         case ErrorKind::stop:
@@ -78,7 +83,8 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
   }
 }
 
-void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded, ChunkReport& report) {
+void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded,
+                          ChunkReport& report) {
   ChunkReport part;
   if (may_be_recorded) {
     side_ = ExitCode::target_unreachable;
@@ -123,7 +129,8 @@ void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& 
 // transaction: a chunk is in the target as a whole or not at all.
 void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, ChunkReport& part) {
   for (int round = 1; !conflicts.empty(); ++round) {
-    if (round > kRoundsMax) throw Error(ErrorKind::retry, "rows keep changing between their read and their write");
+    if (round > kRoundsMax)
+      throw Error(ErrorKind::retry, "rows keep changing between their read and their write");
     part.rows.conflicts += static_cast<std::int64_t>(conflicts.size());
     if (round > kRoundsBeforeLock) parts_.target->lock(conflicts);
 
@@ -153,8 +160,9 @@ WriteReport ChunkRunner::write_rows(const Batch& input, Rejects rejects, ChunkRe
 
   const Stopwatch watch(clock_, part.times.write);
   std::vector<RowReject> refused;
-  WriteReport written = rejects == Rejects::fail ? parts_.target->write(*rows)
-                                                 : parts_.target->write_around_rejects(*rows, refused);
+  WriteReport written = rejects == Rejects::fail
+                            ? parts_.target->write(*rows)
+                            : parts_.target->write_around_rejects(*rows, refused);
   part.rows.written += written.written;
   part.rows.unchanged += written.unchanged;
   for (const RowReject& reject : refused) {
@@ -167,8 +175,8 @@ WriteReport ChunkRunner::write_rows(const Batch& input, Rejects rejects, ChunkRe
 void ChunkRunner::add_dead_letter(const Batch& input, std::size_t row, const std::string& code,
                                   const std::string& message, ChunkReport& part) const {
   const std::string_view tuple = input.tuple(row);
-  part.dead_letters.push_back({row_key(read_columns_, layout_.read_key, tuple).to_json(), code, message,
-                               row_to_json(read_columns_, tuple)});
+  part.dead_letters.push_back({row_key(read_columns_, layout_.read_key, tuple).to_json(), code,
+                               message, row_to_json(read_columns_, tuple)});
   ++part.rows.rejected;
 }
 
@@ -177,10 +185,12 @@ void ChunkRunner::split(const Chunk& chunk, const Error& why, Backoff& backoff, 
   if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
   const auto cut = find_middle(chunk, backoff, report, stop);
   if (!cut || cut->upto == chunk.upto) {
-    throw Error(ErrorKind::stop, chunk.display() + ": cannot be made smaller: " + why.what(), why.code());
+    throw Error(ErrorKind::stop, chunk.display() + ": cannot be made smaller: " + why.what(),
+                why.code());
   }
   ++report.splits;
-  log_.write(LogLevel::warning, "chunk cut in two", {{"chunk", chunk.display()}, {"reason", why.what()}});
+  log_.write(LogLevel::warning, "chunk cut in two",
+             {{"chunk", chunk.display()}, {"reason", why.what()}});
 
   Chunk left = chunk;
   left.upto = cut->upto;
@@ -192,8 +202,8 @@ void ChunkRunner::split(const Chunk& chunk, const Error& why, Backoff& backoff, 
   run_part(right, report, stop);
 }
 
-std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff& backoff, ChunkReport& report,
-                                                    std::stop_token stop) {
+std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff& backoff,
+                                                    ChunkReport& report, std::stop_token stop) {
   std::int64_t keys = std::max<std::int64_t>(1, chunk.keys / 2);
   while (true) {
     try {
@@ -208,7 +218,8 @@ std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff&
         keys /= 2;
         continue;
       }
-      if (error.kind() != ErrorKind::retry && error.kind() != ErrorKind::cancelled) throw error.within(chunk.display());
+      if (error.kind() != ErrorKind::retry && error.kind() != ErrorKind::cancelled)
+        throw error.within(chunk.display());
       if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
       wait_and_reconnect(backoff, chunk, error, report, stop);
     }
@@ -221,12 +232,15 @@ void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const
   Error last = error;
   while (true) {
     log_.write(LogLevel::warning, "will try again",
-               {{"chunk", chunk.display()}, {"retry", std::to_string(backoff.retries() + 1)}, {"reason", reason}});
+               {{"chunk", chunk.display()},
+                {"retry", std::to_string(backoff.retries() + 1)},
+                {"reason", reason}});
     if (!backoff.wait(stop)) {
       if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
       const ExitCode exit_code = is_connection_loss(last) ? side_ : ExitCode::failed;
       throw Error(ErrorKind::stop,
-                  chunk.display() + ": given up after " + std::to_string(backoff.retries()) + " retries: " + reason,
+                  chunk.display() + ": given up after " + std::to_string(backoff.retries()) +
+                      " retries: " + reason,
                   last.code())
           .ending_with(exit_code);
     }

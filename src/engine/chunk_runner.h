@@ -30,7 +30,8 @@ class ChunkRunner {
     std::unique_ptr<Target> target;
   };
 
-  ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock, Log& log);
+  ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock,
+              Log& log);
 
   // The report of a chunk whose rows are all in the target, or among its dead letters. Throws
   // Error(cancelled) when a stop came before that, any other Error when the run cannot go on.
@@ -49,11 +50,12 @@ class ChunkRunner {
   WriteReport write_rows(const Batch& input, Rejects rejects, ChunkReport& part);
   void add_dead_letter(const Batch& input, std::size_t row, const std::string& code,
                        const std::string& message, ChunkReport& part) const;
-  void split(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report, std::stop_token stop);
+  void split(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report,
+             std::stop_token stop);
   std::optional<Source::Cut> find_middle(const Chunk& chunk, Backoff& backoff, ChunkReport& report,
                                          std::stop_token stop);
-  void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error, ChunkReport& report,
-                          std::stop_token stop);
+  void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,
+                          ChunkReport& report, std::stop_token stop);
 
   Parts parts_;
   const Layout layout_;
@@ -62,11 +64,12 @@ class ChunkRunner {
   Clock& clock_;
   Log& log_;
 
-  Batch batch_;            // reused chunk after chunk
+  Batch batch_;  // reused chunk after chunk
   Batch redo_batch_;
   Transformed transformed_;
   std::vector<DeadLetter> in_doubt_;  // of the commit last tried, should its answer be lost
-  ExitCode side_ = ExitCode::source_unreachable;  // whose call is in progress, should it be lost for good
+  ExitCode side_ =
+      ExitCode::source_unreachable;  // whose call is in progress, should it be lost for good
 };
 
 }  // namespace backfill

@@ -5,11 +5,11 @@
 namespace backfill {
 namespace {
 
-constexpr std::size_t kSamples = 3;   // the median of so many decides
-constexpr double kGrowthMax = 1.5;    // per step
+constexpr std::size_t kSamples = 3;  // the median of so many decides
+constexpr double kGrowthMax = 1.5;   // per step
 constexpr double kShrinkMax = 0.5;
-constexpr double kDeadBand = 0.15;    // nearer to the target than this, the size stays
-constexpr int kOutlier = 4;           // times the target
+constexpr double kDeadBand = 0.15;      // nearer to the target than this, the size stays
+constexpr int kOutlier = 4;             // times the target
 constexpr double kBytesHeadroom = 0.8;  // rows vary in width
 
 }  // namespace
@@ -31,8 +31,10 @@ void ChunkSizer::observe(const ChunkReport& report) {
 
 void ChunkSizer::learn_bytes(const ChunkReport& report) {
   if (report.rows.read == 0) return;
-  const double bytes_per_row = static_cast<double>(report.bytes) / static_cast<double>(report.rows.read);
-  const double fit = kBytesHeadroom * static_cast<double>(options_.bytes_max) / std::max(bytes_per_row, 1.0);
+  const double bytes_per_row =
+      static_cast<double>(report.bytes) / static_cast<double>(report.rows.read);
+  const double fit =
+      kBytesHeadroom * static_cast<double>(options_.bytes_max) / std::max(bytes_per_row, 1.0);
   const auto rows = static_cast<std::int64_t>(std::min(fit, 1e15));
   // Narrow rows after wide ones let it rise again, but slowly.
   const std::int64_t risen = size_for_bytes_ + size_for_bytes_ / 2 + 1;
@@ -43,14 +45,17 @@ void ChunkSizer::learn_time(const ChunkReport& report) {
   // Another size: the feedback is stale. Few rows because of `where` or a gap say nothing of time
   // unless they took long.
   const Duration time = report.times.write;
-  if (time > kOutlier * options_.target_time && report.chunk.size <= size_) return resize(kShrinkMax);
+  if (time > kOutlier * options_.target_time && report.chunk.size <= size_)
+    return resize(kShrinkMax);
   if (report.chunk.size != size_ || report.splits > 0 || report.chunk.keys < size_) return;
 
   write_times_.push_back(time);
   if (write_times_.size() < kSamples) return;
   std::nth_element(write_times_.begin(), write_times_.begin() + kSamples / 2, write_times_.end());
-  const Duration median = std::max<Duration>(write_times_[kSamples / 2], std::chrono::microseconds(1));
-  const double factor = static_cast<double>(options_.target_time.count()) / static_cast<double>(median.count());
+  const Duration median =
+      std::max<Duration>(write_times_[kSamples / 2], std::chrono::microseconds(1));
+  const double factor =
+      static_cast<double>(options_.target_time.count()) / static_cast<double>(median.count());
   if (factor > 1 - kDeadBand && factor < 1 + kDeadBand) {
     write_times_.clear();
     return;

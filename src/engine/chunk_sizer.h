@@ -44,7 +44,7 @@ class ChunkSizer {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::int64_t size_;
-  std::int64_t size_for_bytes_;       // the most that fits into bytes_max, as far as known
+  std::int64_t size_for_bytes_;        // the most that fits into bytes_max, as far as known
   std::vector<Duration> write_times_;  // of chunks of the present size
 };
 

@@ -17,14 +17,18 @@ class KeyPlaces {
   KeyPlaces(Source& source, const std::vector<Key>& keys) {
     std::vector<Key> distinct;
     for (const Key& key : keys) {
-      if (std::find(distinct.begin(), distinct.end(), key) == distinct.end()) distinct.push_back(key);
+      if (std::find(distinct.begin(), distinct.end(), key) == distinct.end())
+        distinct.push_back(key);
     }
     const std::vector<Key> ordered = source.in_key_order(std::move(distinct));
-    for (std::size_t i = 0; i < ordered.size(); ++i) places_[ordered[i].values] = static_cast<int>(i);
+    for (std::size_t i = 0; i < ordered.size(); ++i)
+      places_[ordered[i].values] = static_cast<int>(i);
   }
 
   int place(const std::optional<Key>& key) const { return key ? places_.at(key->values) : -1; }
-  Span span(const std::optional<Key>& after, const Key& upto) const { return {place(after), place(upto)}; }
+  Span span(const std::optional<Key>& after, const Key& upto) const {
+    return {place(after), place(upto)};
+  }
 
  private:
   std::map<std::vector<std::string>, int> places_;
@@ -33,7 +37,8 @@ class KeyPlaces {
 }  // namespace
 
 DoneRanges merge_done_ranges(Source& source, const std::optional<Key>& watermark,
-                             const std::vector<DoneRange>& checkpoint, const std::vector<LedgerRange>& ledger) {
+                             const std::vector<DoneRange>& checkpoint,
+                             const std::vector<LedgerRange>& ledger) {
   std::vector<Key> keys;
   if (watermark) keys.push_back(*watermark);
   const auto add_bounds = [&](const auto& range) {

@@ -17,12 +17,14 @@
 namespace backfill {
 
 struct DoneRanges {
-  std::vector<DoneRange> ranges;   // in key order, disjoint, above the watermark
-  std::map<std::vector<std::string>, RowCounts> ledger_rows;  // by upto; of those that only the ledger knew
+  std::vector<DoneRange> ranges;  // in key order, disjoint, above the watermark
+  std::map<std::vector<std::string>, RowCounts>
+      ledger_rows;  // by upto; of those that only the ledger knew
 };
 
 // Asks `source` for the order of keys; only the database compares them.
 DoneRanges merge_done_ranges(Source& source, const std::optional<Key>& watermark,
-                             const std::vector<DoneRange>& checkpoint, const std::vector<LedgerRange>& ledger);
+                             const std::vector<DoneRange>& checkpoint,
+                             const std::vector<LedgerRange>& ledger);
 
 }  // namespace backfill

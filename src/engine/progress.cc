@@ -7,16 +7,19 @@ namespace {
 
 constexpr Duration kRecent = std::chrono::seconds(30);
 constexpr Duration kSpacing = std::chrono::milliseconds(250);
-constexpr double kKnownAfter_s = 2;      // a rate of less time says nothing
-constexpr double kNeverDone = 0.999;     // until the end is proven
-constexpr double kEtaMargin = 0.1;       // either way, on top of the two rates
+constexpr double kKnownAfter_s = 2;   // a rate of less time says nothing
+constexpr double kNeverDone = 0.999;  // until the end is proven
+constexpr double kEtaMargin = 0.1;    // either way, on top of the two rates
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
 
 Progress::Progress(const SavedRun& before, const Clock& clock)
-    : clock_(clock), began_(clock.now()), elapsed_before_s_(before.elapsed_s), rows_before_(before.rows.read) {
+    : clock_(clock),
+      began_(clock.now()),
+      elapsed_before_s_(before.elapsed_s),
+      rows_before_(before.rows.read) {
   recent_.push_back({began_, rows_before_});
 }
 
@@ -31,7 +34,8 @@ void Progress::update(SavedRun& run) {
   if (run.all_visited) {
     run.progress = 1;
   } else if (run.estimated_total && *run.estimated_total > 0) {
-    const double share = static_cast<double>(run.rows.read) / static_cast<double>(*run.estimated_total);
+    const double share =
+        static_cast<double>(run.rows.read) / static_cast<double>(*run.estimated_total);
     run.progress = std::max(run.progress, std::min(share, kNeverDone));
   }
 

@@ -37,7 +37,7 @@ class Progress {
   const TimePoint began_;
   const double elapsed_before_s_;
   const std::int64_t rows_before_;
-  std::deque<Point> recent_;           // of the last half minute; bounded by its spacing
+  std::deque<Point> recent_;  // of the last half minute; bounded by its spacing
 };
 
 }  // namespace backfill

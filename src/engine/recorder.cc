@@ -7,9 +7,9 @@
 namespace backfill {
 namespace {
 
-constexpr Duration kHeartbeat = std::chrono::seconds(1);       // `status` shows a live run as live
+constexpr Duration kHeartbeat = std::chrono::seconds(1);  // `status` shows a live run as live
 constexpr Duration kSampleInterval = std::chrono::seconds(5);
-constexpr std::size_t kGroupMax = 64;                          // reports saved in one step
+constexpr std::size_t kGroupMax = 64;  // reports saved in one step
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -76,7 +76,8 @@ void Recorder::add(const ChunkReport& report) {
   watermark_.complete(report.chunk);
   std::erase_if(carried_, [&](const DoneRange& range) { return range.upto == report.chunk.upto; });
   run_.rows += report.rows;
-  run_.batches.done += report.chunk.size > 0 ? 1 : 0;  // ranges done by an earlier process have no size
+  run_.batches.done +=
+      report.chunk.size > 0 ? 1 : 0;  // ranges done by an earlier process have no size
   run_.batches.retried += report.retries;
   run_.batches.split += report.splits;
   work_since_sample_ += report.times.total();
@@ -114,7 +115,8 @@ Sample Recorder::sample() {
   sample.rate_rows_per_s = run_.rate_rows_per_s.value_or(0);
   sample.batch_size = run_.batch_size;
   if (batches_since_sample_ > 0) {
-    sample.batch_ms = seconds(work_since_sample_) * 1000 / static_cast<double>(batches_since_sample_);
+    sample.batch_ms =
+        seconds(work_since_sample_) * 1000 / static_cast<double>(batches_since_sample_);
   }
   sample.share = run_.share;
   sample.pressure = run_.pressure;

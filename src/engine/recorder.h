@@ -28,7 +28,7 @@ class Recorder {
     CheckpointStore& store;
     const Throttle& throttle;
     const Clock& clock;
-    std::function<std::int64_t()> batch_size;                  // rows asked for now
+    std::function<std::int64_t()> batch_size;  // rows asked for now
     std::function<void(std::exception_ptr)> on_failure;
     // After a save: keys of chunks that the checkpoint has now, for the ledger to forget.
     std::function<void(const std::vector<Key>&)> on_durable;
@@ -65,7 +65,7 @@ class Recorder {
   Watermark watermark_;
   Progress progress_;
   SavedRun run_;
-  std::vector<DoneRange> carried_;   // done by an earlier process, not recorded again yet
+  std::vector<DoneRange> carried_;  // done by an earlier process, not recorded again yet
   double throttled_before_s_;
   Duration work_since_sample_{0};
   std::int64_t batches_since_sample_ = 0;

@@ -12,8 +12,9 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(200);
 constexpr Duration kHousekeeping = std::chrono::seconds(1);
-constexpr int kConfirmEvery = 5;                                  // rounds of housekeeping
-constexpr Duration kCancelledFor = std::chrono::seconds(5);       // a cancelled call that takes longer is given up
+constexpr int kConfirmEvery = 5;  // rounds of housekeeping
+constexpr Duration kCancelledFor =
+    std::chrono::seconds(5);  // a cancelled call that takes longer is given up
 constexpr std::size_t kChunksAheadPerWorker = 2;
 constexpr std::size_t kReportsAheadPerWorker = 4;
 
@@ -37,8 +38,8 @@ ExitCode exit_code_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store, Clock& clock, Log& log,
-         OnTick on_tick)
+Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store,
+         Clock& clock, Log& log, OnTick on_tick)
     : parts_(std::move(parts)),
       options_(options),
       store_(store),
@@ -52,17 +53,19 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       throttle_(options.share),
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       workers_left_(options.workers) {
-  Recorder::Wiring wiring{store_,
-                          throttle_,
-                          clock_,
-                          [this] { return sizer_.size(); },
-                          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
-                          [this](const std::vector<Key>& keys) {
-                            const std::lock_guard lock(mutex_);
-                            if (parts_.ledger) forgettable_.insert(forgettable_.end(), keys.begin(), keys.end());
-                          }};
+  Recorder::Wiring wiring{
+      store_,
+      throttle_,
+      clock_,
+      [this] { return sizer_.size(); },
+      [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
+      [this](const std::vector<Key>& keys) {
+        const std::lock_guard lock(mutex_);
+        if (parts_.ledger) forgettable_.insert(forgettable_.end(), keys.begin(), keys.end());
+      }};
   recorder_ = std::make_unique<Recorder>(
-      std::move(saved), static_cast<std::size_t>(options.workers) * kReportsAheadPerWorker, std::move(wiring));
+      std::move(saved), static_cast<std::size_t>(options.workers) * kReportsAheadPerWorker,
+      std::move(wiring));
 }
 
 RunOutcome Run::execute() {
@@ -74,27 +77,29 @@ RunOutcome Run::execute() {
 
     std::optional<ChunkPlanner> planner;
     if (end_key_) {
-      planner.emplace(std::move(source), ChunkPlanner::Span{start_watermark_, *end_key_, done.ranges}, sizer_,
+      planner.emplace(std::move(source),
+                      ChunkPlanner::Span{start_watermark_, *end_key_, done.ranges}, sizer_,
                       options_.backoff, clock_, log_);
     }
     std::jthread housekeeping([this](std::stop_token stop) { keep_house(std::move(stop)); });
-    WorkerPool pool(options_.workers,
-                    {[this] {
-                       return std::make_unique<ChunkRunner>(parts_.make_runner_parts(), parts_.layout,
-                                                            options_.backoff, clock_, log_);
-                     },
-                     chunks_, throttle_,
-                     [this](ChunkReport report) {
-                       sizer_.observe(report);
-                       recorder_->record(std::move(report));
-                     },
-                     [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
-                     [this] {
-                       const std::lock_guard lock(mutex_);
-                       --workers_left_;
-                       changed_.notify_all();
-                     }},
-                    stop_.get_token());
+    WorkerPool pool(
+        options_.workers,
+        {[this] {
+           return std::make_unique<ChunkRunner>(parts_.make_runner_parts(), parts_.layout,
+                                                options_.backoff, clock_, log_);
+         },
+         chunks_, throttle_,
+         [this](ChunkReport report) {
+           sizer_.observe(report);
+           recorder_->record(std::move(report));
+         },
+         [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
+         [this] {
+           const std::lock_guard lock(mutex_);
+           --workers_left_;
+           changed_.notify_all();
+         }},
+        stop_.get_token());
     std::jthread planning([&] {
       if (planner) {
         plan(*planner);
@@ -120,7 +125,8 @@ void Run::plan(ChunkPlanner& planner) {
       if (!done) return chunks_.push(std::move(chunk), stop_.get_token());
       ChunkReport report;
       report.chunk = std::move(chunk);
-      if (const auto rows = ledger_rows_.find(report.chunk.upto.values); rows != ledger_rows_.end()) {
+      if (const auto rows = ledger_rows_.find(report.chunk.upto.values);
+          rows != ledger_rows_.end()) {
         report.rows = rows->second;
       }
       recorder_->record(std::move(report));
@@ -243,14 +249,16 @@ void Run::clear_ledger() {
   try {
     parts_.ledger->clear();
   } catch (const Error& error) {
-    log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger", {{"reason", error.what()}});
+    log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
+               {{"reason", error.what()}});
   }
 }
 
 std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOptions& options) {
   std::int64_t allowed = options.rejected_max;
   if (options.rejected_share_max) {
-    allowed = static_cast<std::int64_t>(*options.rejected_share_max * static_cast<double>(run.rows.read));
+    allowed =
+        static_cast<std::int64_t>(*options.rejected_share_max * static_cast<double>(run.rows.read));
   }
   if (run.rows.rejected <= allowed) return std::nullopt;
   return fmt::format("{} rows rejected, limits.max_rejected allows {}", run.rows.rejected, allowed);

@@ -32,8 +32,8 @@ struct RunOptions {
   ChunkSizerOptions sizer;
   BackoffOptions backoff;
   double share = 1;
-  std::int64_t rejected_max = 0;                   // rows
-  std::optional<double> rejected_share_max;        // of the rows read; instead of rejected_max
+  std::int64_t rejected_max = 0;             // rows
+  std::optional<double> rejected_share_max;  // of the rows read; instead of rejected_max
   std::optional<Duration> runtime_max;
   Duration grace = std::chrono::seconds(20);
 };
@@ -44,9 +44,10 @@ std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOpt
 
 // What a run is made of; assemble.cc makes it.
 struct RunParts {
-  std::function<std::unique_ptr<Source>()> make_source;    // for the planner; called in its thread's owner
-  std::function<ChunkRunner::Parts()> make_runner_parts;   // for a worker; called in its thread
-  std::unique_ptr<Ledger> ledger;                          // none: no ledger is kept
+  std::function<std::unique_ptr<Source>()>
+      make_source;  // for the planner; called in its thread's owner
+  std::function<ChunkRunner::Parts()> make_runner_parts;  // for a worker; called in its thread
+  std::unique_ptr<Ledger> ledger;                         // none: no ledger is kept
   std::unique_ptr<RunnerLock> lock;
   Layout layout;
 };
@@ -64,8 +65,8 @@ class Run {
 
   // `saved` is in the store already, with its end key. `on_tick` is called a few times a second
   // from execute()'s thread.
-  Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store, Clock& clock, Log& log,
-      OnTick on_tick);
+  Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store,
+      Clock& clock, Log& log, OnTick on_tick);
 
   // Works until the end. Failures come back as an outcome; the checkpoint is valid in any case.
   RunOutcome execute();
@@ -98,7 +99,8 @@ class Run {
   BoundedQueue<Chunk> chunks_;
   std::stop_source stop_;
   std::unique_ptr<Recorder> recorder_;
-  std::map<std::vector<std::string>, RowCounts> ledger_rows_;  // by upto; of ranges that only the ledger knew
+  std::map<std::vector<std::string>, RowCounts>
+      ledger_rows_;  // by upto; of ranges that only the ledger knew
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -109,7 +111,7 @@ class Run {
   std::optional<TimePoint> stop_asked_at_;
   int workers_left_ = 0;
   bool all_planned_ = false;
-  std::vector<Key> forgettable_;          // ledger ranges that the checkpoint has now
+  std::vector<Key> forgettable_;  // ledger ranges that the checkpoint has now
 };
 
 }  // namespace backfill

@@ -20,7 +20,8 @@ std::string differences(const FingerprintFields& saved, const FingerprintFields&
   for (const auto& [name, ignored] : names) {
     if (shown(saved, name) == shown(now, name)) continue;
     if (!text.empty()) text += "; ";
-    text += fmt::format("{}: the checkpoint has {}, the job has {}", name, shown(saved, name), shown(now, name));
+    text += fmt::format("{}: the checkpoint has {}, the job has {}", name, shown(saved, name),
+                        shown(now, name));
   }
   return text;
 }
@@ -29,13 +30,14 @@ std::string differences(const FingerprintFields& saved, const FingerprintFields&
 
 std::string describe_run(const SavedRun& run) {
   const std::string reason = run.reason.empty() ? "" : " (" + run.reason + ")";
-  return fmt::format("{}{}, {} rows read, {} written, {} rejected, up to key {}", run_state_name(run.state), reason,
-                     run.rows.read, run.rows.written, run.rows.rejected,
-                     run.watermark ? run.watermark->display() : "none");
+  return fmt::format("{}{}, {} rows read, {} written, {} rejected, up to key {}",
+                     run_state_name(run.state), reason, run.rows.read, run.rows.written,
+                     run.rows.rejected, run.watermark ? run.watermark->display() : "none");
 }
 
-StartDecision decide_start(const std::optional<SavedRun>& saved, const FingerprintFields& saved_fields,
-                           const FingerprintFields& fields, const StartFlags& flags) {
+StartDecision decide_start(const std::optional<SavedRun>& saved,
+                           const FingerprintFields& saved_fields, const FingerprintFields& fields,
+                           const StartFlags& flags) {
   if (flags.resume && flags.restart) {
     throw Error(ExitCode::usage, "--resume and --restart exclude each other: go on, or start over");
   }
@@ -45,11 +47,13 @@ StartDecision decide_start(const std::optional<SavedRun>& saved, const Fingerpri
   const bool finished = saved->all_visited;
   if (!flags.resume) {
     if (finished) {
-      throw Error(ExitCode::usage, "the checkpoint holds a finished run: " + describe_run(*saved) +
-                                       "; --restart forgets it and starts over, --resume leaves it as it is");
+      throw Error(ExitCode::usage,
+                  "the checkpoint holds a finished run: " + describe_run(*saved) +
+                      "; --restart forgets it and starts over, --resume leaves it as it is");
     }
-    throw Error(ExitCode::usage, "the checkpoint holds an unfinished run: " + describe_run(*saved) +
-                                     "; --resume goes on from there, --restart forgets it and starts over");
+    throw Error(ExitCode::usage,
+                "the checkpoint holds an unfinished run: " + describe_run(*saved) +
+                    "; --resume goes on from there, --restart forgets it and starts over");
   }
 
   StartDecision decision;
@@ -57,8 +61,9 @@ StartDecision decide_start(const std::optional<SavedRun>& saved, const Fingerpri
   const std::string different = differences(saved_fields, fields);
   if (different.empty()) return decision;
   if (!flags.force) {
-    throw Error(ExitCode::usage, "cannot resume, the job has changed: " + different +
-                                     "; change it back, start over with --restart, or insist with --force");
+    throw Error(ExitCode::usage,
+                "cannot resume, the job has changed: " + different +
+                    "; change it back, start over with --restart, or insist with --force");
   }
   decision.forced = different;
   return decision;

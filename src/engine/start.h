@@ -26,14 +26,15 @@ enum class StartKind {
 
 struct StartDecision {
   StartKind kind = StartKind::fresh;
-  std::string forgotten;      // what --restart throws away, in words; empty: nothing
-  std::string forced;         // what --force overrode, in words; empty: nothing
+  std::string forgotten;  // what --restart throws away, in words; empty: nothing
+  std::string forced;     // what --force overrode, in words; empty: nothing
 };
 
 // Throws Error(ExitCode::usage) when the run is refused, saying how far the saved run is and
 // which flag does what, or which field differs with both values.
-StartDecision decide_start(const std::optional<SavedRun>& saved, const FingerprintFields& saved_fields,
-                           const FingerprintFields& fields, const StartFlags& flags);
+StartDecision decide_start(const std::optional<SavedRun>& saved,
+                           const FingerprintFields& saved_fields, const FingerprintFields& fields,
+                           const StartFlags& flags);
 
 // `complete, 63,000 rows read, 62,990 written`
 std::string describe_run(const SavedRun& run);

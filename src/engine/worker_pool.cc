@@ -5,7 +5,9 @@
 namespace backfill {
 
 WorkerPool::WorkerPool(int workers, Wiring wiring, std::stop_token stop)
-    : wiring_(std::move(wiring)), stop_(std::move(stop)), runners_(static_cast<std::size_t>(workers)) {
+    : wiring_(std::move(wiring)),
+      stop_(std::move(stop)),
+      runners_(static_cast<std::size_t>(workers)) {
   for (std::size_t worker = 0; worker < runners_.size(); ++worker) {
     threads_.emplace_back([this, worker] { work(worker); });
   }

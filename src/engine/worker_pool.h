@@ -25,9 +25,9 @@ class WorkerPool {
     std::function<std::unique_ptr<ChunkRunner>()> make_runner;
     BoundedQueue<Chunk>& chunks;
     Throttle& throttle;
-    std::function<void(ChunkReport)> on_done;                // from any worker's thread
-    std::function<void(std::exception_ptr)> on_failure;      // likewise
-    std::function<void()> on_exit;                           // once a worker, as its last act
+    std::function<void(ChunkReport)> on_done;            // from any worker's thread
+    std::function<void(std::exception_ptr)> on_failure;  // likewise
+    std::function<void()> on_exit;                       // once a worker, as its last act
   };
 
   WorkerPool(int workers, Wiring wiring, std::stop_token stop);
@@ -42,8 +42,8 @@ class WorkerPool {
   Wiring wiring_;
   const std::stop_token stop_;
   std::mutex mutex_;
-  std::vector<ChunkRunner*> runners_;   // guarded by mutex_; null until connected and after the end
-  std::vector<std::jthread> threads_;   // last: joined before the rest goes
+  std::vector<ChunkRunner*> runners_;  // guarded by mutex_; null until connected and after the end
+  std::vector<std::jthread> threads_;  // last: joined before the rest goes
 };
 
 }  // namespace backfill

@@ -24,29 +24,29 @@ enum class LedgerMode { automatic, on, off };
 
 struct SourceSettings {
   std::string url;
-  std::string table;                                 // as SQL
-  std::vector<std::string> key;                      // empty: the primary key
-  std::vector<std::string> columns;                  // as SQL; empty: every column
-  std::string where;                                 // as SQL; empty: every row
+  std::string table;                 // as SQL
+  std::vector<std::string> key;      // empty: the primary key
+  std::vector<std::string> columns;  // as SQL; empty: every column
+  std::string where;                 // as SQL; empty: every row
   Consistency consistency = Consistency::validate;
 };
 
 struct TargetSettings {
-  std::string url;                                   // never empty: the source's by default
+  std::string url;  // never empty: the source's by default
   std::string table;
-  std::vector<std::string> key;                      // empty: the source key's names
-  std::optional<WriteMode> write;                    // none: update in place, else insert_missing
-  std::string version_column;                        // empty: none
+  std::vector<std::string> key;    // empty: the source key's names
+  std::optional<WriteMode> write;  // none: update in place, else insert_missing
+  std::string version_column;      // empty: none
   LedgerMode ledger = LedgerMode::automatic;
 };
 
 struct TransformSettings {
-  std::string plugin;                                // name or path; empty: none
+  std::string plugin;                                        // name or path; empty: none
   std::vector<std::pair<std::string, std::string>> options;  // dotted name, value; in order of name
 };
 
 struct BatchSettings {
-  std::int64_t size = 1000;                          // rows of the first batch
+  std::int64_t size = 1000;  // rows of the first batch
   std::int64_t min_size = 100;
   std::int64_t max_size = 20'000;
   std::int64_t max_bytes = 16 << 20;
@@ -55,20 +55,21 @@ struct BatchSettings {
 };
 
 struct Limits {
-  std::int64_t max_rejected = 0;                     // rows, or
-  std::optional<double> max_rejected_share;          // part of the rows read, 0..1, when given as a percentage
+  std::int64_t max_rejected = 0;  // rows, or
+  std::optional<double>
+      max_rejected_share;  // part of the rows read, 0..1, when given as a percentage
   int retries = 10;
 };
 
 struct Schedule {
-  std::string window;                                // empty: always
+  std::string window;  // empty: always
   std::string timezone = "UTC";
   std::optional<std::chrono::milliseconds> max_runtime;
 };
 
 struct ThrottleSettings {
   bool enabled = true;
-  double share = 1.0;                                // upper bound, 0..1
+  double share = 1.0;  // upper bound, 0..1
   double max_latency_increase = 0.2;
   std::chrono::milliseconds max_replica_lag{10'000};
   std::vector<std::string> replicas;
@@ -80,7 +81,7 @@ struct ThrottleSettings {
 // One job key, what it came to, and where from: `flag`, `environment`, `job file` or `default`.
 struct Setting {
   std::string name;
-  std::string value;                                 // for people; URLs without passwords
+  std::string value;  // for people; URLs without passwords
   std::string origin;
 };
 
@@ -100,7 +101,7 @@ struct Job {
   ThrottleSettings throttle;
   std::filesystem::path checkpoint;
 
-  std::vector<Setting> settings;                     // every key, in the order of the README
+  std::vector<Setting> settings;  // every key, in the order of the README
   // Keys that are set and checked but that this version does not act on yet.
   std::vector<std::string> ignored;
 };
@@ -108,8 +109,8 @@ struct Job {
 // A value from outside the file; `name` is the dotted key. Later ones win over earlier ones.
 struct Override {
   std::string name;
-  std::string value;                                 // a TOML value, or plain text where that does not parse
-  std::string origin;                                // `flag` or `environment`
+  std::string value;   // a TOML value, or plain text where that does not parse
+  std::string origin;  // `flag` or `environment`
 };
 
 // Reads, merges and checks. Throws Error(ExitCode::usage); errors in the file say file:line:column.

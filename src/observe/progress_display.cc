@@ -68,8 +68,8 @@ void ProgressDisplay::clear() {
 std::string progress_line(const SavedRun& run) {
   std::string line;
   if (run.estimated_total) {
-    line = fmt::format("{:.0f} %  {} of about {} rows", run.progress * 100, count_text(run.rows.read),
-                       count_text(*run.estimated_total));
+    line = fmt::format("{:.0f} %  {} of about {} rows", run.progress * 100,
+                       count_text(run.rows.read), count_text(*run.estimated_total));
   } else {
     line = fmt::format("{} rows", count_text(run.rows.read));
   }
@@ -77,7 +77,8 @@ std::string progress_line(const SavedRun& run) {
     line += fmt::format("  {} rows/s", count_text(static_cast<std::int64_t>(*run.rate_rows_per_s)));
   }
   if (run.eta_low_s && run.eta_high_s && *run.eta_high_s > 0) {
-    line += fmt::format("  {} to {} left", duration_text(*run.eta_low_s), duration_text(*run.eta_high_s));
+    line += fmt::format("  {} to {} left", duration_text(*run.eta_low_s),
+                        duration_text(*run.eta_high_s));
   }
   if (run.rows.rejected > 0) line += fmt::format("  {} rejected", count_text(run.rows.rejected));
   return line;

@@ -40,7 +40,8 @@ class ProgressDisplay {
   bool is_drawn_ = false;
 };
 
-// `41 %  82,300 of about 200,000 rows  95,000 rows/s  1m10s to 1m30s left`; what is unknown is left out.
+// `41 %  82,300 of about 200,000 rows  95,000 rows/s  1m10s to 1m30s left`; what is unknown is left
+// out.
 std::string progress_line(const SavedRun& run);
 
 // `250 ms`, `4.2 s`, `1m10s`, `2h05m`

@@ -156,7 +156,8 @@ void PluginTransform::check_layout(const PluginOffer& offer, const Layout& layou
   bool fits = inputs.size() == layout.plugin_inputs.size();
   for (std::size_t i = 0; fits && i < inputs.size(); ++i) {
     const auto read = static_cast<std::size_t>(layout.plugin_inputs[i]);
-    fits = layout.read[read].column.name == offer.columns[static_cast<std::size_t>(inputs[i])].column.name;
+    fits = layout.read[read].column.name ==
+           offer.columns[static_cast<std::size_t>(inputs[i])].column.name;
   }
   for (const WriteColumn& column : layout.write) {
     if (!fits || column.read >= 0) continue;

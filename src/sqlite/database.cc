@@ -12,14 +12,17 @@
 namespace backfill {
 
 SqliteDatabase::SqliteDatabase(const std::string& url, std::string job)
-    : path_(sqlite_path(url)), job_(std::move(job)), connection_(path_, SqliteConnection::Mode::read_only) {}
+    : path_(sqlite_path(url)),
+      job_(std::move(job)),
+      connection_(path_, SqliteConnection::Mode::read_only) {}
 
 TableFacts SqliteDatabase::inspect(const std::string& table, const std::vector<std::string>& key,
                                    const std::string& where) {
   return inspect_table(connection_, table, key, where);
 }
 
-std::vector<ReadColumn> SqliteDatabase::type_columns(const TableFacts& table, const std::vector<std::string>& items) {
+std::vector<ReadColumn> SqliteDatabase::type_columns(const TableFacts& table,
+                                                     const std::vector<std::string>& items) {
   return backfill::type_columns(connection_, table, items);
 }
 
@@ -27,7 +30,8 @@ void SqliteDatabase::check_source(const TableFacts&, const ReadSpec&) {}
 
 void SqliteDatabase::check_target(const TableFacts& table, const WriteSpec&) {
   if (::access(path_.c_str(), W_OK) == 0) return;
-  throw Error(ExitCode::unsafe, "write " + table.name + " in " + path_ + ": the file is not writable for this user");
+  throw Error(ExitCode::unsafe,
+              "write " + table.name + " in " + path_ + ": the file is not writable for this user");
 }
 
 // SQLite takes every value as it comes and applies the column's affinity.
@@ -37,15 +41,25 @@ std::vector<std::string> SqliteDatabase::conversions(const WriteSpec& spec) cons
     if (column.column.dynamic || column.role == WriteColumn::Role::guard) continue;
     const char* stored = "text";
     switch (column.column.kind) {
-      case Kind::boolean: stored = "0 or 1"; break;
+      case Kind::boolean:
+        stored = "0 or 1";
+        break;
       case Kind::int16:
       case Kind::int32:
-      case Kind::int64: stored = "integer"; break;
+      case Kind::int64:
+        stored = "integer";
+        break;
       case Kind::float32:
-      case Kind::float64: stored = "real"; break;
-      case Kind::bytes: stored = "blob"; break;
-      case Kind::text: continue;
-      default: break;
+      case Kind::float64:
+        stored = "real";
+        break;
+      case Kind::bytes:
+        stored = "blob";
+        break;
+      case Kind::text:
+        continue;
+      default:
+        break;
     }
     lines.push_back(column.target.name + ": " + column.column.type + " is stored as " + stored);
   }

@@ -18,8 +18,10 @@ class SqliteDatabase : public Database {
   // `url`: `sqlite:PATH` of a file that is there.
   SqliteDatabase(const std::string& url, std::string job);
 
-  TableFacts inspect(const std::string& table, const std::vector<std::string>& key, const std::string& where) override;
-  std::vector<ReadColumn> type_columns(const TableFacts& table, const std::vector<std::string>& items) override;
+  TableFacts inspect(const std::string& table, const std::vector<std::string>& key,
+                     const std::string& where) override;
+  std::vector<ReadColumn> type_columns(const TableFacts& table,
+                                       const std::vector<std::string>& items) override;
   std::optional<Column> row_version() const override { return std::nullopt; }
   bool reads_binary() const override { return false; }
   void check_source(const TableFacts& table, const ReadSpec& spec) override;

@@ -10,9 +10,9 @@
 namespace backfill {
 
 struct Pressure {
-  double level = 0;        // 0 idle, 1 at the limit
-  std::string signal;      // `replica_lag`, …; empty when nothing is measured
-  std::string reason;      // `replica lag 12.4s >= 10s`
+  double level = 0;    // 0 idle, 1 at the limit
+  std::string signal;  // `replica_lag`, …; empty when nothing is measured
+  std::string reason;  // `replica lag 12.4s >= 10s`
 };
 
 }  // namespace backfill

@@ -5,7 +5,7 @@
 namespace backfill {
 namespace {
 
-constexpr double kJitter = 0.2;                  // of a rest, either way
+constexpr double kJitter = 0.2;  // of a rest, either way
 constexpr Duration kRestMax = std::chrono::seconds(30);
 
 }  // namespace

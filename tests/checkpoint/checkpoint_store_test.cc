@@ -38,7 +38,8 @@ class CheckpointStoreTest : public testing::Test {
       } catch (const Error& error) {
         EXPECT_EQ(error.exit_code(), ExitCode::usage) << error.what();
         EXPECT_NE(std::string(error.what()).find(because), std::string::npos) << error.what();
-        EXPECT_NE(std::string(error.what()).find(file_.string()), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find(file_.string()), std::string::npos)
+            << error.what();
       }
     }
     EXPECT_TRUE(read_file(file_) == before);
@@ -137,8 +138,8 @@ TEST_F(CheckpointStoreTest, RoundTripsWhatIsUnknown) {
 
 TEST_F(CheckpointStoreTest, RoundTripsEveryState) {
   CheckpointStore store = CheckpointStore::open(file_);
-  for (const RunState state : {RunState::running, RunState::paused, RunState::stopped, RunState::complete,
-                               RunState::failed}) {
+  for (const RunState state : {RunState::running, RunState::paused, RunState::stopped,
+                               RunState::complete, RunState::failed}) {
     SavedRun run = full_run();
     run.state = state;
 
@@ -193,7 +194,8 @@ TEST_F(CheckpointStoreTest, ForgetsTheRangesOfAnEarlierProcessToo) {
 
 TEST_F(CheckpointStoreTest, GoesOnWithRangesAndDeadLettersKept) {
   CheckpointStore::open(file_).start(full_run(), "users", {{"field", "old"}});
-  CheckpointStore::open(file_).save(full_run(), {{"[\"1\"]", "23505", "duplicate", "{}"}}, std::nullopt);
+  CheckpointStore::open(file_).save(full_run(), {{"[\"1\"]", "23505", "duplicate", "{}"}},
+                                    std::nullopt);
   CheckpointStore store = CheckpointStore::open(file_);
   SavedRun run = full_run();
   run.state = RunState::running;
@@ -228,8 +230,10 @@ TEST_F(CheckpointStoreTest, KeepsEachDeadLetterOnce) {
   CheckpointStore store = CheckpointStore::open(file_);
   SavedRun run = full_run();
   store.start(run, "users", {});
-  store.save(run, {{"[\"1\"]", "23505", "duplicate", "{\"id\":\"1\"}"}, {"[\"2\"]", "22003", "range", "{}"}},
-             std::nullopt);
+  store.save(
+      run,
+      {{"[\"1\"]", "23505", "duplicate", "{\"id\":\"1\"}"}, {"[\"2\"]", "22003", "range", "{}"}},
+      std::nullopt);
 
   run.updated_at = "2026-11-22T13:07:00.123Z";
   store.save(run, {{"[\"1\"]", "23514", "check", "{\"id\":\"1\"}"}}, std::nullopt);
@@ -251,8 +255,10 @@ TEST_F(CheckpointStoreTest, KeepsSamples) {
 
   store.save(full_run(), {}, sample);
 
-  EXPECT_EQ(query("SELECT taken_at||' '||elapsed_s||' '||rows_read||' '||rows_written||' '||rate_rows_per_s||' '"
-                  "||batch_size||' '||batch_ms||' '||share||' '||ifnull(pressure,'none')||' '||reason FROM sample"),
+  EXPECT_EQ(query("SELECT taken_at||' '||elapsed_s||' '||rows_read||' '||rows_written||' "
+                  "'||rate_rows_per_s||' '"
+                  "||batch_size||' '||batch_ms||' '||share||' '||ifnull(pressure,'none')||' "
+                  "'||reason FROM sample"),
             "2026-11-22T13:05:00.123Z 1.5 10 9 6.5 100 12.5 0.75 none lag");
 }
 
@@ -276,7 +282,8 @@ TEST_F(CheckpointStoreTest, IsMarkedAndHasTheTablesThatTheReadmeNames) {
   for (const char* table : {"job", "run", "watermark", "dead_letter", "sample", "control"}) {
     EXPECT_NE(query(std::string("SELECT count(*) FROM ") + table), "no row") << table;
   }
-  EXPECT_EQ(query("SELECT value FROM job WHERE name = 'users' AND field = 'source.table'"), "public.users");
+  EXPECT_EQ(query("SELECT value FROM job WHERE name = 'users' AND field = 'source.table'"),
+            "public.users");
   EXPECT_EQ(query("SELECT key FROM watermark"), "[\"eu\",\"81\\\"23\"]");
   EXPECT_EQ(query("SELECT end_key FROM watermark"), "[\"us\",\"99999\"]");
   EXPECT_EQ(query("SELECT rows_read FROM run"), "1");
@@ -311,7 +318,8 @@ TEST_F(CheckpointStoreTest, LeavesANewerFormatAsItIs) {
 }
 
 TEST_F(CheckpointStoreTest, LeavesTheDatabaseOfAnotherProgramAsItIs) {
-  SqliteConnection(file_.string(), Mode::create).execute("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)");
+  SqliteConnection(file_.string(), Mode::create)
+      .execute("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)");
   expect_refused("of another program");
 
   SqliteConnection(file_.string(), Mode::read_write).execute("PRAGMA application_id = 7");
@@ -352,7 +360,8 @@ TEST_F(CheckpointStoreTest, RefusesAPathWhereNoFileCanBe) {
       ADD_FAILURE() << path;
     } catch (const Error& error) {
       EXPECT_EQ(error.exit_code(), ExitCode::usage);
-      EXPECT_NE(std::string(error.what()).find("its folder must exist and be writable"), std::string::npos);
+      EXPECT_NE(std::string(error.what()).find("its folder must exist and be writable"),
+                std::string::npos);
     }
   }
 }
@@ -371,7 +380,9 @@ TEST_F(CheckpointStoreTest, WritesAStepAsAWholeOrNotAtAll) {
   SavedRun run = full_run();
   store.start(run, "users", {});
   SqliteConnection(file_.string(), Mode::read_write)
-      .execute("CREATE TRIGGER full BEFORE INSERT ON dead_letter BEGIN SELECT raise(ABORT, 'disk full'); END");
+      .execute(
+          "CREATE TRIGGER full BEFORE INSERT ON dead_letter BEGIN SELECT raise(ABORT, 'disk "
+          "full'); END");
   SavedRun next = run;
   next.rows.read = 999;
   next.watermark = key_of(999);

@@ -74,10 +74,13 @@ TEST(Watermark, NeverPassesAChunkThatIsNotDoneWhateverTheOrder) {
     watermark.complete(chunk_at(ordinal));
     done[ordinal] = true;
 
-    const auto first_open = static_cast<std::uint64_t>(std::find(done.begin(), done.end(), false) - done.begin());
+    const auto first_open =
+        static_cast<std::uint64_t>(std::find(done.begin(), done.end(), false) - done.begin());
     ASSERT_EQ(watermark.next_ordinal(), first_open);
-    ASSERT_EQ(watermark.key(), first_open == 0 ? std::nullopt : std::optional(chunk_at(first_open - 1).upto));
-    const auto ahead = std::count(done.begin() + static_cast<std::ptrdiff_t>(first_open), done.end(), true);
+    ASSERT_EQ(watermark.key(),
+              first_open == 0 ? std::nullopt : std::optional(chunk_at(first_open - 1).upto));
+    const auto ahead =
+        std::count(done.begin() + static_cast<std::ptrdiff_t>(first_open), done.end(), true);
     ASSERT_EQ(static_cast<std::ptrdiff_t>(watermark.done_ahead().size()), ahead);
   }
   EXPECT_EQ(watermark.key(), key_of(500));

@@ -58,16 +58,18 @@ TEST_F(OptionsTest, AreTheDefaultsWhenNothingIsSaid) {
   EXPECT_EQ(options.log_format, LogFormat::text);
   EXPECT_EQ(options.progress, ProgressStyle::automatic);
   EXPECT_EQ(options.grace, std::chrono::seconds(20));
-  EXPECT_FALSE(options.start.resume || options.start.restart || options.start.force || options.dry_run);
+  EXPECT_FALSE(options.start.resume || options.start.restart || options.start.force ||
+               options.dry_run);
 }
 
 TEST_F(OptionsTest, TakeEveryFlagOfRun) {
   const Options options =
-      parse({"run", "job.toml", "--resume", "--restart", "--force", "--dry-run", "--grace", "5s", "--progress",
-             "none", "--log-level", "debug", "--log-format", "json"})
+      parse({"run", "job.toml", "--resume", "--restart", "--force", "--dry-run", "--grace", "5s",
+             "--progress", "none", "--log-level", "debug", "--log-format", "json"})
           .options;
 
-  EXPECT_TRUE(options.start.resume && options.start.restart && options.start.force && options.dry_run);
+  EXPECT_TRUE(options.start.resume && options.start.restart && options.start.force &&
+              options.dry_run);
   EXPECT_EQ(options.grace, std::chrono::seconds(5));
   EXPECT_EQ(options.progress, ProgressStyle::none);
   EXPECT_EQ(options.log_level, LogLevel::debug);
@@ -75,22 +77,24 @@ TEST_F(OptionsTest, TakeEveryFlagOfRun) {
 }
 
 TEST_F(OptionsTest, TakeTheFlagsOfStatus) {
-  const Options options = parse({"status", "job.toml", "--json", "--watch", "--dead-letters"}).options;
+  const Options options =
+      parse({"status", "job.toml", "--json", "--watch", "--dead-letters"}).options;
 
   EXPECT_EQ(options.command, "status");
   EXPECT_TRUE(options.json && options.watch && options.dead_letters);
 }
 
 TEST_F(OptionsTest, TurnRunFlagsIntoJobKeys) {
-  EXPECT_EQ(overrides({"run", "job.toml", "--workers", "4", "--batch-size=500", "--max-runtime", "2h",
-                       "--checkpoint", "c.db", "--no-throttle"}),
+  EXPECT_EQ(overrides({"run", "job.toml", "--workers", "4", "--batch-size=500", "--max-runtime",
+                       "2h", "--checkpoint", "c.db", "--no-throttle"}),
             "checkpoint.path=c.db (flag)\nrun.workers=4 (flag)\nbatch.size=500 (flag)\n"
             "schedule.max_runtime=2h (flag)\nthrottle.enabled=false (flag)");
 }
 
 TEST_F(OptionsTest, TakeAnyJobKeyAndKeepLaterEqualSigns) {
-  EXPECT_EQ(overrides({"plan", "job.toml", "--set", "source.where=a = 'b'", "--set", "batch.size=5"}),
-            "source.where=a = 'b' (flag)\nbatch.size=5 (flag)");
+  EXPECT_EQ(
+      overrides({"plan", "job.toml", "--set", "source.where=a = 'b'", "--set", "batch.size=5"}),
+      "source.where=a = 'b' (flag)\nbatch.size=5 (flag)");
 }
 
 TEST_F(OptionsTest, LetASetWinOverTheFlagOfTheSameKey) {
@@ -153,14 +157,16 @@ TEST_F(OptionsTest, RefuseAWrongCommandLine) {
       {"status", "job.toml", "--workers", "3"},
   };
   for (const auto& arguments : wrong) {
-    EXPECT_NE(refusal(arguments), "not refused") << (arguments.empty() ? "nothing" : arguments.back());
+    EXPECT_NE(refusal(arguments), "not refused")
+        << (arguments.empty() ? "nothing" : arguments.back());
   }
 }
 
 TEST_F(OptionsTest, NameTheOptionAndTheValueThatIsWrong) {
   EXPECT_EQ(refusal({"run", "job.toml", "--log-level", "loud"}),
             "--log-level: \"loud\" is none of debug, error, info, warning");
-  EXPECT_EQ(refusal({"run", "job.toml", "--progress", "x"}), "--progress: \"x\" is none of auto, bar, log, none");
+  EXPECT_EQ(refusal({"run", "job.toml", "--progress", "x"}),
+            "--progress: \"x\" is none of auto, bar, log, none");
   EXPECT_EQ(refusal({"run", "job.toml", "--grace", "soon"}),
             "--grace: \"soon\" is not a time up to 1h, such as 20s");
   EXPECT_EQ(refusal({"run", "job.toml", "--set", "batch.size"}),

@@ -62,8 +62,8 @@ TEST(Batch, IsPostgresCopyForm) {
 TEST(Batch, TuplesStandBackToBack) {
   const Batch batch = make_batch({{1, "one"}, {2, ""}, {3, "three"}});
 
-  EXPECT_EQ(batch.tuples(),
-            std::string(batch.tuple(0)) + std::string(batch.tuple(1)) + std::string(batch.tuple(2)));
+  EXPECT_EQ(batch.tuples(), std::string(batch.tuple(0)) + std::string(batch.tuple(1)) +
+                                std::string(batch.tuple(2)));
   EXPECT_EQ(batch.tuples(1, 3), std::string(batch.tuple(1)) + std::string(batch.tuple(2)));
   EXPECT_EQ(batch.tuples(2, 2), "");
   EXPECT_EQ(batch.bytes(), batch.tuples().size());
@@ -143,7 +143,8 @@ TEST(ReadCells, NeverLeavesTheTupleWhateverItsBytesAre) {
 
   for (int turn = 0; turn < 20'000; ++turn) {
     std::string tuple(batch.tuple(0));
-    for (int change = 0; change < 3; ++change) tuple[random() % tuple.size()] = static_cast<char>(random());
+    for (int change = 0; change < 3; ++change)
+      tuple[random() % tuple.size()] = static_cast<char>(random());
     try {
       read_cells(tuple, 2, cells);
     } catch (const Error& error) {
@@ -200,8 +201,10 @@ TEST(DisplayCell, ShowsTextAndDocumentsAndBytes) {
   EXPECT_EQ(shown(Kind::jsonb, "\1{\"a\": 1}"), "{\"a\": 1}");
   EXPECT_EQ(shown(Kind::bytes, std::string("\0\xab", 2)), "\\x00ab");
   EXPECT_EQ(shown(Kind::other, "A"), "\\x41");
-  EXPECT_EQ(shown(Kind::uuid, std::string("\x12\x34\x56\x78\x9a\xbc\xde\xf0\x12\x34\x56\x78\x9a\xbc\xde\xf0", 16)),
-            "12345678-9abc-def0-1234-56789abcdef0");
+  EXPECT_EQ(
+      shown(Kind::uuid,
+            std::string("\x12\x34\x56\x78\x9a\xbc\xde\xf0\x12\x34\x56\x78\x9a\xbc\xde\xf0", 16)),
+      "12345678-9abc-def0-1234-56789abcdef0");
 }
 
 TEST(DisplayCell, ShowsDatesAndTimes) {
@@ -237,7 +240,8 @@ TEST(RowToJson, NamesEveryColumnInOrderAndKeepsNullApartFromText) {
   const std::string json =
       row_to_json({int64_column("id"), text_column("none"), text_column("note")}, batch.tuple(0));
 
-  EXPECT_EQ(json, "{\"id\":\"7\",\"none\":null,\"note\":\"a \\\"quoted\\\" \xEF\xBF\xBD line\\n\"}");
+  EXPECT_EQ(json,
+            "{\"id\":\"7\",\"none\":null,\"note\":\"a \\\"quoted\\\" \xEF\xBF\xBD line\\n\"}");
 }
 
 }  // namespace

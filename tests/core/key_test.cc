@@ -22,7 +22,8 @@ TEST(Key, IsAJsonArrayOfStrings) {
 }
 
 TEST(Key, RefusesTextThatIsNoKey) {
-  for (const char* text : {"", "null", "[]", "[1]", "{\"a\":\"b\"}", "[\"a\"", "\"a\"", "[\"a\"] x"}) {
+  for (const char* text :
+       {"", "null", "[]", "[1]", "{\"a\":\"b\"}", "[\"a\"", "\"a\"", "[\"a\"] x"}) {
     EXPECT_THROW(Key::from_json(text), Error) << text;
   }
 }

@@ -38,8 +38,10 @@ class ChunkRunnerTest : public testing::Test {
     ChunkRunner::Parts parts;
     parts.source = std::make_unique<FakeSource>(source_, script_, source_options_);
     if (!layout_.forwards) parts.transform = std::make_unique<FakeTransform>(layout_);
-    parts.target = std::make_unique<FakeTarget>(is_in_place_ ? source_ : target_, script_, target_options_);
-    ChunkRunner runner(std::move(parts), layout_, {retries_, milliseconds(10), milliseconds(40)}, clock_, log_);
+    parts.target =
+        std::make_unique<FakeTarget>(is_in_place_ ? source_ : target_, script_, target_options_);
+    ChunkRunner runner(std::move(parts), layout_, {retries_, milliseconds(10), milliseconds(40)},
+                       clock_, log_);
     return runner.run(chunk, stop_.get_token());
   }
 
@@ -333,8 +335,7 @@ TEST_F(ChunkRunnerTest, RedoesAndCountsRowsThatChangedSinceTheRead) {
 
   const ChunkReport report = run(make_chunk(0, 4, 4));
 
-  EXPECT_EQ(source_.values(),
-            (Values{{1, "<v1>"}, {2, "<newer>"}, {3, "<newest>"}, {4, "<v4>"}}));
+  EXPECT_EQ(source_.values(), (Values{{1, "<v1>"}, {2, "<newer>"}, {3, "<newest>"}, {4, "<v4>"}}));
   EXPECT_EQ(report.rows, (RowCounts{4, 4, 0, 0, 0, 2}));
   EXPECT_EQ(script_.calls("target.lock"), 0);
 }

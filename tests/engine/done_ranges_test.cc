@@ -63,7 +63,8 @@ TEST_F(DoneRangesTest, CountNoPartOfWhatTheCheckpointHasAgain) {
 }
 
 TEST_F(DoneRangesTest, LeaveOutWhatIsBelowTheWatermark) {
-  const DoneRanges done = merge(20, {range(10, 15)}, {written(0, 10), written(15, 20), written(20, 25)});
+  const DoneRanges done =
+      merge(20, {range(10, 15)}, {written(0, 10), written(15, 20), written(20, 25)});
 
   EXPECT_EQ(done.ranges, std::vector{range(20, 25)});
   EXPECT_EQ(done.ledger_rows.size(), 1U);

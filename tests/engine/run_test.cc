@@ -73,9 +73,10 @@ class RunTest : public testing::Test {
     };
     if (target_options_.keeps_ledger) parts.ledger = std::make_unique<FakeLedger>(target_, script_);
     parts.lock = std::make_unique<FakeRunnerLock>(script_);
-    backfill::Run run(std::move(parts), options_, saved, store, clock_, log_, [this](const SavedRun& now) {
-      if (on_tick_) on_tick_(now);
-    });
+    backfill::Run run(std::move(parts), options_, saved, store, clock_, log_,
+                      [this](const SavedRun& now) {
+                        if (on_tick_) on_tick_(now);
+                      });
     running_ = &run;
     RunOutcome outcome = run.execute();
     running_ = nullptr;
@@ -227,17 +228,17 @@ TEST_F(RunTest, PausesWhenItsTimeIsOver) {
   options_.runtime_max = hours(2);
   script_.on("target.commit", 3, [&] { clock_.advance(hours(3)); });
   // Holds the workers back until the main thread has looked at the time.
-  bool was_ticked = false;
+  int ticks = 0;
   std::mutex mutex;
   std::condition_variable ticked;
   on_tick_ = [&](const SavedRun&) {
     const std::lock_guard lock(mutex);
-    was_ticked = clock_.now() > TimePoint(hours(3));
+    if (clock_.now() > TimePoint(hours(3))) ++ticks;
     ticked.notify_all();
   };
   script_.on("target.commit", 6, [&] {
     std::unique_lock lock(mutex);
-    ticked.wait(lock, [&] { return was_ticked; });
+    ticked.wait(lock, [&] { return ticks >= 2; });
   });
 
   const RunOutcome outcome = start();
@@ -252,7 +253,8 @@ TEST_F(RunTest, PausesWhenItsTimeIsOver) {
 TEST_F(RunTest, FailsAsSourceUnreachableAndGoesOnLater) {
   put_rows(100);
   options_.workers = 1;
-  script_.on("target.commit", 3, [&] { script_.fail("source.read", 0, connection_lost("source is down")); });
+  script_.on("target.commit", 3,
+             [&] { script_.fail("source.read", 0, connection_lost("source is down")); });
 
   const RunOutcome outcome = start();
 
@@ -304,10 +306,13 @@ TEST_F(RunTest, FailsWhenTheCheckpointCannotBeWritten) {
   EXPECT_EQ(saved().state, RunState::running);
 }
 
-// The last save is the second of a run without rows. Its failure once left execute() as an
-// exception.
+// The failure of the last step once left execute() as an exception.
 TEST_F(RunTest, FailsWhenOnlyTheLastCheckpointCannotBeWritten) {
-  set_failpoints("checkpoint.before_commit=error(XX000)@2");
+  CheckpointStore::open(file_);
+  SqliteConnection(file_.string(), SqliteConnection::Mode::read_write)
+      .execute("CREATE TRIGGER full BEFORE INSERT ON run WHEN NEW.state = 'complete' "
+               "BEGIN SELECT raise(ABORT, 'disk full'); END");
+  put_rows(10);
 
   const RunOutcome outcome = start();
 
@@ -361,7 +366,8 @@ TEST_F(RunTest, CountsWhatOnlyTheLedgerKnowsAndWritesItNoMore) {
   // As after a crash between the target's commit and the checkpoint's.
   for (const std::int64_t after : {0, 20}) {
     std::map<std::int64_t, std::string> rows;
-    for (std::int64_t id = after + 1; id <= after + 10; ++id) rows[id] = fake_transformed("v" + std::to_string(id));
+    for (std::int64_t id = after + 1; id <= after + 10; ++id)
+      rows[id] = fake_transformed("v" + std::to_string(id));
     const Chunk chunk = make_chunk(after, after + 10, 10);
     target_.commit(rows, LedgerRange{chunk.after, chunk.upto, RowCounts{10, 10, 0, 0, 0, 0}});
   }
@@ -391,7 +397,9 @@ TEST_F(RunTest, MatchesTheModelWhateverFailsAndWheneverItIsStopped) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
-  const auto below = [&](std::uint64_t bound) { return static_cast<std::int64_t>(random() % bound); };
+  const auto below = [&](std::uint64_t bound) {
+    return static_cast<std::int64_t>(random() % bound);
+  };
   for (int turn = 0; turn < 40; ++turn) {
     SCOPED_TRACE("turn " + std::to_string(turn));
     for (const auto& [id, row] : source_.rows()) source_.erase(id);
@@ -401,7 +409,8 @@ TEST_F(RunTest, MatchesTheModelWhateverFailsAndWheneverItIsStopped) {
     RowCounts expected;
     target_options_.refused.clear();
     for (std::int64_t id = 1; id <= keys; ++id) {
-      static constexpr const char* kKinds[] = {"", "v", "v", "v", "v", "v", "v", "skip", "reject", "refused"};
+      static constexpr const char* kKinds[] = {"",  "v", "v",    "v",      "v",
+                                               "v", "v", "skip", "reject", "refused"};
       const std::string kind = kKinds[below(10)];
       if (kind.empty()) continue;  // a gap
       source_.put(id, kind + std::to_string(id));
@@ -424,12 +433,14 @@ TEST_F(RunTest, MatchesTheModelWhateverFailsAndWheneverItIsStopped) {
     int processes = 0;
     RunOutcome outcome;
     do {
-      const std::int64_t stop_at = below(2) == 0 ? 0 : script_.calls("target.commit") + 1 + below(15);
+      const std::int64_t stop_at =
+          below(2) == 0 ? 0 : script_.calls("target.commit") + 1 + below(15);
       on_tick_ = nullptr;
       if (stop_at > 0) {
-        script_.on("target.commit", static_cast<int>(stop_at) - script_.calls("target.commit"), [&] {
-          if (running_ != nullptr) running_->stop("stopped by the test");
-        });
+        script_.on("target.commit", static_cast<int>(stop_at) - script_.calls("target.commit"),
+                   [&] {
+                     if (running_ != nullptr) running_->stop("stopped by the test");
+                   });
       }
       outcome = processes == 0 ? start() : resume();
       // Connecting may fail for good; the next process tries again.
@@ -438,7 +449,8 @@ TEST_F(RunTest, MatchesTheModelWhateverFailsAndWheneverItIsStopped) {
 
     ASSERT_EQ(target_.values(), transformed_source());
     ASSERT_EQ(outcome.run.rows, expected);
-    ASSERT_EQ(CheckpointStore::open(file_).dead_letters(1000).size(), static_cast<std::size_t>(expected.rejected));
+    ASSERT_EQ(CheckpointStore::open(file_).dead_letters(1000).size(),
+              static_cast<std::size_t>(expected.rejected));
     ASSERT_TRUE(saved().done_ahead.empty());
     if (!target_options_.keeps_ledger) continue;
     for (const auto& [id, row] : target_.rows()) ASSERT_EQ(row.times_written, 1) << id;

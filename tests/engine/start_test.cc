@@ -35,7 +35,8 @@ constexpr StartFlags kRestart{false, true, false};
 constexpr StartFlags kForced{true, false, true};
 
 // Why the start is refused.
-std::string refusal(const std::optional<SavedRun>& saved, const FingerprintFields& fields, StartFlags flags) {
+std::string refusal(const std::optional<SavedRun>& saved, const FingerprintFields& fields,
+                    StartFlags flags) {
   try {
     decide_start(saved, kFields, fields, flags);
   } catch (const Error& error) {
@@ -58,10 +59,11 @@ TEST(Start, IsFreshWithoutACheckpointWhateverTheFlags) {
 TEST(Start, RefusesToGuessWhatToDoWithAnUnfinishedRun) {
   const std::string why = refusal(unfinished_run(), kFields, kNone);
 
-  EXPECT_EQ(why,
-            "the checkpoint holds an unfinished run: stopped (stopped by SIGTERM), 8000 rows read, 7990 "
-            "written, 10 rejected, up to key 8123; --resume goes on from there, --restart forgets it and "
-            "starts over");
+  EXPECT_EQ(
+      why,
+      "the checkpoint holds an unfinished run: stopped (stopped by SIGTERM), 8000 rows read, 7990 "
+      "written, 10 rejected, up to key 8123; --resume goes on from there, --restart forgets it and "
+      "starts over");
 }
 
 TEST(Start, RefusesToRepeatAFinishedRunUnasked) {
@@ -78,7 +80,8 @@ TEST(Start, ResumesAnUnfinishedRunAndLeavesAFinishedOne) {
 
 TEST(Start, RestartSaysWhatIsForgotten) {
   for (const SavedRun& run : {unfinished_run(), finished_run()}) {
-    const StartDecision decision = decide_start(run, {{"source.table", "other"}}, kFields, kRestart);
+    const StartDecision decision =
+        decide_start(run, {{"source.table", "other"}}, kFields, kRestart);
 
     EXPECT_EQ(decision.kind, StartKind::fresh);
     EXPECT_EQ(decision.forgotten, describe_run(run));
@@ -100,20 +103,25 @@ TEST(Start, RefusesToResumeAnotherJobNamingEachFieldWithBothValues) {
   const std::string why = refusal(unfinished_run(), changed, kResume);
 
   EXPECT_EQ(why,
-            "cannot resume, the job has changed: source.where: the checkpoint has not set, the job has \"id > "
-            "5\"; transform.plugin: the checkpoint has not set, the job has \"split\"; change it back, start "
+            "cannot resume, the job has changed: source.where: the checkpoint has not set, the job "
+            "has \"id > "
+            "5\"; transform.plugin: the checkpoint has not set, the job has \"split\"; change it "
+            "back, start "
             "over with --restart, or insist with --force");
-  EXPECT_NE(refusal(finished_run(), changed, kResume).find("the job has changed"), std::string::npos);
+  EXPECT_NE(refusal(finished_run(), changed, kResume).find("the job has changed"),
+            std::string::npos);
 }
 
 TEST(Start, TakesAFieldThatIsEmptyAndOneThatIsNotThereAsTheSame) {
-  EXPECT_EQ(decide_start(unfinished_run(), kFields, {{"source.table", "public.users"}}, kResume).kind,
-            StartKind::resumed);
+  EXPECT_EQ(
+      decide_start(unfinished_run(), kFields, {{"source.table", "public.users"}}, kResume).kind,
+      StartKind::resumed);
 }
 
 TEST(Start, GoesOnByForceAndSaysWhatWasOverridden) {
   const StartDecision decision =
-      decide_start(unfinished_run(), kFields, {{"source.table", "public.people"}, {"source.where", ""}}, kForced);
+      decide_start(unfinished_run(), kFields,
+                   {{"source.table", "public.people"}, {"source.where", ""}}, kForced);
 
   EXPECT_EQ(decision.kind, StartKind::resumed);
   EXPECT_EQ(decision.forced,

@@ -19,8 +19,9 @@ std::string written(LogFormat format, LogLevel least, LogLevel level, std::strin
 }
 
 TEST(Log, WritesOneLineAnEventForPeople) {
-  const std::string line = written(LogFormat::text, LogLevel::info, LogLevel::warning, "will try again",
-                                   {{"chunk", "chunk 41 (40000..41000]"}, {"retry", "2"}, {"none", ""}});
+  const std::string line =
+      written(LogFormat::text, LogLevel::info, LogLevel::warning, "will try again",
+              {{"chunk", "chunk 41 (40000..41000]"}, {"retry", "2"}, {"none", ""}});
 
   EXPECT_TRUE(std::regex_match(
       line, std::regex(R"re(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warning will try again )re"
@@ -59,7 +60,8 @@ TEST(Log, LeavesOutWhatIsBelowItsLevel) {
 }
 
 TEST(Log, TakesBracesAsTheyAre) {
-  EXPECT_NE(written(LogFormat::text, LogLevel::info, LogLevel::info, "odd {} %v {0}").find("odd {} %v {0}"),
+  EXPECT_NE(written(LogFormat::text, LogLevel::info, LogLevel::info, "odd {} %v {0}")
+                .find("odd {} %v {0}"),
             std::string::npos);
 }
 

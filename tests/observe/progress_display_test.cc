@@ -59,9 +59,10 @@ TEST(ProgressDisplay, LogsOneLineAnInterval) {
   }
 
   ASSERT_EQ(log.lines().size(), 3U);
-  EXPECT_EQ(log.lines()[0],
-            "info progress rows_read=82300 rows_written=82000 rejected=0 batch_size=1000 share=0.50 "
-            "at=41 %  82,300 of about 200,000 rows  95,000 rows/s  1m10s to 1m30s left");
+  EXPECT_EQ(
+      log.lines()[0],
+      "info progress rows_read=82300 rows_written=82000 rejected=0 batch_size=1000 share=0.50 "
+      "at=41 %  82,300 of about 200,000 rows  95,000 rows/s  1m10s to 1m30s left");
 }
 
 TEST(ProgressDisplay, ShowsNothingWhenNoneIsWanted) {
@@ -90,7 +91,8 @@ TEST(ProgressDisplay, DrawsItsLineAnewAndTakesItAway) {
   }
 
   const std::string drawn = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(drawn.find("\r[=========>              ] 41 %  82,300 of about 200,000 rows"), 0U) << drawn;
+  EXPECT_EQ(drawn.find("\r[=========>              ] 41 %  82,300 of about 200,000 rows"), 0U)
+      << drawn;
   EXPECT_EQ(std::count(drawn.begin(), drawn.end(), '\r'), 2);
   EXPECT_EQ(std::count(drawn.begin(), drawn.end(), '\n'), 0);
   EXPECT_TRUE(drawn.ends_with("\r\033[K"));

@@ -197,7 +197,7 @@ TEST(PluginTransform, RefusesAnswersThatBreakTheContract) {
   const auto answer = [](const std::string& plugin, Kind kind) {
     return refusal([&] {
       Layout made = layout(offer());
-      made.plugin_inputs.clear();
+      made.plugin_inputs = {0};
       made.write[1].column.kind = kind;
       made.write[1].target.name = "id";
       PluginTransform transform(open_plugin(plugin), offer(), made);
@@ -218,7 +218,7 @@ TEST(PluginTransform, RefusesAPluginThatWantsSomethingElseEachTime) {
   const auto plugin = open_plugin("fickle");
   const PluginColumns first = bind_columns(*plugin, offer());
   Layout made = layout(offer());
-  made.plugin_inputs.clear();
+  made.plugin_inputs = {0};
   made.write[1].target = offer().target[static_cast<std::size_t>(first.outputs[0].target)];
 
   EXPECT_EQ(refusal([&] { PluginTransform(plugin, offer(), made); }),

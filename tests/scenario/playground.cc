@@ -105,9 +105,7 @@ class SqlitePlayground : public Playground {
 
 }  // namespace
 
-const char* engine_name(Engine engine) {
-  return engine == Engine::sqlite ? "Sqlite" : "Postgres";
-}
+const char* engine_name(Engine engine) { return engine == Engine::sqlite ? "Sqlite" : "Postgres"; }
 
 std::string Playground::value(const std::string& sql) {
   const std::vector<std::string> found = rows(sql);

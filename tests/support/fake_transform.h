@@ -16,8 +16,7 @@ inline std::string fake_transformed(const std::string& value) { return "<" + val
 
 class FakeTransform : public Transform {
  public:
-  explicit FakeTransform(const Layout& layout)
-      : projection_(layout), fields_(layout.read.size()) {}
+  explicit FakeTransform(const Layout& layout) : projection_(layout), fields_(layout.read.size()) {}
 
   void apply(const Batch& input, Transformed& output) override {
     output.clear();

@@ -1,15 +1,32 @@
 #include "temp_folder.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 
 namespace backfill {
 
+namespace {
+
+// kill -9 takes nothing from the page cache, so files in memory tell the same story as files on a
+// disk, without its slow syncs.
+std::filesystem::path parent_folder() {
+  const std::filesystem::path in_memory = "/dev/shm";
+  const bool is_told = std::getenv("TMPDIR") != nullptr;
+  if (is_told || access(in_memory.c_str(), W_OK) != 0) {
+    return std::filesystem::temp_directory_path();
+  }
+  return in_memory;
+}
+
+}  // namespace
+
 TempFolder::TempFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "backfill-XXXXXX").string();
+  std::string name = (parent_folder() / "backfill-XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
   path_ = name;
 }

@@ -35,7 +35,9 @@ TEST_F(StopSignalTest, AsksOnTheFirstSignal) {
 TEST_F(StopSignalTest, GoesWithoutEverBeingAsked) {
   bool was_asked = false;
 
-  { const StopSignal stop([&](int) { was_asked = true; }); }
+  {
+    const StopSignal stop([&](int) { was_asked = true; });
+  }
 
   EXPECT_FALSE(was_asked);
 }
