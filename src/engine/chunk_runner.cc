@@ -33,13 +33,14 @@ class Stopwatch {
 }  // namespace
 
 ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff,
-                         Clock& clock, Log& log)
+                         Clock& clock, Log& log, KeepDeadLetters keep_dead_letters)
     : parts_(std::move(parts)),
       layout_(layout),
       read_columns_(layout.read_columns()),
       backoff_(backoff),
       clock_(clock),
-      log_(log) {}
+      log_(log),
+      keep_dead_letters_(std::move(keep_dead_letters)) {}
 
 ChunkReport ChunkRunner::run(const Chunk& chunk, std::stop_token stop) {
   ChunkReport report;
@@ -56,7 +57,6 @@ void ChunkRunner::cancel() noexcept {
 void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
   Backoff backoff(backoff_, clock_);
   Rejects rejects = Rejects::fail;
-  in_doubt_.clear();
   while (true) {
     try {
       return attempt(chunk, rejects, backoff.retries() > 0, report);
@@ -91,7 +91,6 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
     if (const auto rows = parts_.target->recorded(chunk)) {
       report.rows += *rows;
       report.from_ledger = true;
-      for (DeadLetter& letter : in_doubt_) report.dead_letters.push_back(std::move(letter));
       return;
     }
   }
@@ -120,7 +119,7 @@ void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& 
   }
   const WriteReport written = write_rows(batch_, rejects, part);
   if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
-  in_doubt_ = part.dead_letters;
+  if (keep_dead_letters_ && !part.dead_letters.empty()) keep_dead_letters_(part.dead_letters);
   const Stopwatch watch(clock_, part.times.write);
   parts_.target->commit(chunk, part.rows);
 }

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -30,8 +31,13 @@ class ChunkRunner {
     std::unique_ptr<Target> target;
   };
 
+  // Makes dead letters durable before the batch that leaves their rows out is committed.
+  using KeepDeadLetters = std::function<void(const std::vector<DeadLetter>&)>;
+
+  // `keep_dead_letters` is for a target with a ledger: a chunk found there is not read again, so
+  // nobody would find its bad rows again. None elsewhere; they come with the report in any case.
   ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock,
-              Log& log);
+              Log& log, KeepDeadLetters keep_dead_letters = nullptr);
 
   // The report of a chunk whose rows are all in the target, or among its dead letters. Throws
   // Error(cancelled) when a stop came before that, any other Error when the run cannot go on.
@@ -63,11 +69,11 @@ class ChunkRunner {
   const BackoffOptions backoff_;
   Clock& clock_;
   Log& log_;
+  const KeepDeadLetters keep_dead_letters_;
 
   Batch batch_;  // reused chunk after chunk
   Batch redo_batch_;
   Transformed transformed_;
-  std::vector<DeadLetter> in_doubt_;  // of the commit last tried, should its answer be lost
   ExitCode side_ =
       ExitCode::source_unreachable;  // whose call is in progress, should it be lost for good
 };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/error.h"
 #include "support/failpoint.h"
 
 namespace backfill {
@@ -17,7 +18,7 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 
 Recorder::Recorder(SavedRun run, std::size_t queue_size, Wiring wiring)
     : wiring_(std::move(wiring)),
-      reports_(queue_size),
+      entries_(queue_size),
       watermark_(run.watermark),
       progress_(run, wiring_.clock),
       run_(std::move(run)),
@@ -27,12 +28,26 @@ Recorder::Recorder(SavedRun run, std::size_t queue_size, Wiring wiring)
       published_(run_),
       thread_([this] { keep_recording(); }) {}
 
-Recorder::~Recorder() { reports_.close(); }
+Recorder::~Recorder() { entries_.close(); }
 
-void Recorder::record(ChunkReport report) { reports_.push(std::move(report), std::stop_token()); }
+void Recorder::record(ChunkReport report) {
+  std::vector<DeadLetter> dead_letters = std::move(report.dead_letters);
+  entries_.push({std::move(report), std::move(dead_letters), std::nullopt}, std::stop_token());
+}
+
+void Recorder::keep(const std::vector<DeadLetter>& dead_letters) {
+  std::promise<void> saved;
+  std::future<void> future = saved.get_future();
+  entries_.push({std::nullopt, dead_letters, std::move(saved)}, std::stop_token());
+  try {
+    future.get();
+  } catch (const std::future_error&) {
+    throw Error(ErrorKind::stop, "keep dead letters: the checkpoint cannot be written");
+  }
+}
 
 SavedRun Recorder::drain() {
-  reports_.close();
+  entries_.close();
   if (thread_.joinable()) thread_.join();
   return run_;
 }
@@ -52,24 +67,35 @@ SavedRun Recorder::snapshot() const {
 
 void Recorder::keep_recording() {
   try {
-    while (!reports_.is_finished()) {
-      std::vector<DeadLetter> dead_letters;
-      std::vector<Key> durable;
-      auto report = reports_.pop_for(kHeartbeat);
-      for (std::size_t taken = 0; report; report = reports_.pop_for(Duration::zero())) {
-        add(*report);
-        durable.push_back(report->chunk.upto);
-        for (DeadLetter& letter : report->dead_letters) dead_letters.push_back(std::move(letter));
-        if (++taken == kGroupMax) break;
-      }
-      save(std::move(dead_letters), wiring_.clock.now() - sampled_at_ >= kSampleInterval);
-      if (!durable.empty()) wiring_.on_durable(durable);
-    }
+    while (!entries_.is_finished()) record_next();
   } catch (...) {
     has_failed_ = true;
-    reports_.close();
+    entries_.close();
+    // Nobody may wait for what is never saved.
+    while (entries_.pop_for(Duration::zero())) {
+    }
     wiring_.on_failure(std::current_exception());
   }
+}
+
+// What waits together is saved together.
+void Recorder::record_next() {
+  std::vector<DeadLetter> dead_letters;
+  std::vector<Key> durable;
+  std::vector<std::promise<void>> waiting;
+  auto entry = entries_.pop_for(kHeartbeat);
+  for (std::size_t taken = 0; entry; entry = entries_.pop_for(Duration::zero())) {
+    if (entry->report) {
+      add(*entry->report);
+      durable.push_back(entry->report->chunk.upto);
+    }
+    for (DeadLetter& letter : entry->dead_letters) dead_letters.push_back(std::move(letter));
+    if (entry->saved) waiting.push_back(std::move(*entry->saved));
+    if (++taken == kGroupMax) break;
+  }
+  save(std::move(dead_letters), wiring_.clock.now() - sampled_at_ >= kSampleInterval);
+  for (std::promise<void>& saved : waiting) saved.set_value();
+  if (!durable.empty()) wiring_.on_durable(durable);
 }
 
 void Recorder::add(const ChunkReport& report) {

@@ -10,6 +10,7 @@
 
 #include <exception>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -42,6 +43,10 @@ class Recorder {
   // Hands over a report; waits while too many are waiting. From any thread.
   void record(ChunkReport report);
 
+  // Makes dead letters durable ahead of their chunk's report; returns when they are. Throws
+  // Error(stop) when nothing can be saved any more. From any thread.
+  void keep(const std::vector<DeadLetter>& dead_letters);
+
   // Saves what was handed over and ends the thread; the run as it is then. Nothing can be
   // recorded any more.
   SavedRun drain();
@@ -53,13 +58,21 @@ class Recorder {
   SavedRun snapshot() const;
 
  private:
+  // What waits for the recording thread: the report of a chunk, or dead letters alone.
+  struct Entry {
+    std::optional<ChunkReport> report;
+    std::vector<DeadLetter> dead_letters;
+    std::optional<std::promise<void>> saved;  // broken when the entry is dropped
+  };
+
   void keep_recording();
+  void record_next();
   void add(const ChunkReport& report);
   void save(std::vector<DeadLetter> dead_letters, bool with_sample);
   Sample sample();
 
   Wiring wiring_;
-  BoundedQueue<ChunkReport> reports_;
+  BoundedQueue<Entry> entries_;
 
   // The recording thread's own, and after its end that of drain() and finish().
   Watermark watermark_;

@@ -85,8 +85,12 @@ RunOutcome Run::execute() {
     WorkerPool pool(
         options_.workers,
         {[this] {
+           ChunkRunner::KeepDeadLetters keep;
+           if (parts_.ledger) {
+             keep = [this](const std::vector<DeadLetter>& letters) { recorder_->keep(letters); };
+           }
            return std::make_unique<ChunkRunner>(parts_.make_runner_parts(), parts_.layout,
-                                                options_.backoff, clock_, log_);
+                                                options_.backoff, clock_, log_, std::move(keep));
          },
          chunks_, throttle_,
          [this](ChunkReport report) {

@@ -43,7 +43,7 @@ void append_field(std::string& line, std::string_view name, const std::string& v
   line += ' ';
   line += name;
   line += '=';
-  const bool quoted = value.empty() || value.find_first_of(" \"\n\t") != std::string::npos;
+  const bool quoted = value.empty() || value.find_first_of(" \"\n\r\t") != std::string::npos;
   if (!quoted) {
     line += value;
     return;
@@ -51,7 +51,7 @@ void append_field(std::string& line, std::string_view name, const std::string& v
   line += '"';
   for (const char c : value) {
     if (c == '"') line += '\\';
-    line += c == '\n' ? ' ' : c;
+    line += c == '\n' || c == '\r' ? ' ' : c;
   }
   line += '"';
 }

@@ -10,6 +10,9 @@ namespace {
 // Ranges forgotten in one statement.
 constexpr std::size_t prune_step = 1000;
 
+// Times lock_timeout that a new runner waits for what a dead one left behind.
+constexpr int batch_waits_max = 5;
+
 constexpr const char* ledger_columns =
     "job text NOT NULL, upto text NOT NULL, \"after\" text, run_id text NOT NULL, "
     "written_at timestamptz NOT NULL DEFAULT now(), rows_read bigint NOT NULL, "
@@ -33,6 +36,11 @@ RowCounts counts_from(const PgResult& result, int row, int column) {
   rows.unchanged = result.integer(row, column + 4);
   rows.conflicts = result.integer(row, column + 5);
   return rows;
+}
+
+std::string batch_number(const LedgerSpec& spec) {
+  return fmt::format("pg_catalog.hashtextextended({}, 0)",
+                     quote_literal("backfill batch:" + spec.job));
 }
 
 }  // namespace
@@ -71,6 +79,14 @@ std::optional<RowCounts> find_in_ledger(PgConnection& connection, const std::str
   return counts_from(row, 0, 0);
 }
 
+std::string batch_lock_sql(const LedgerSpec& spec) {
+  return fmt::format("SELECT pg_catalog.pg_advisory_xact_lock_shared({})", batch_number(spec));
+}
+
+void wait_for_batches(PgConnection& connection, const LedgerSpec& spec) {
+  connection.query(fmt::format("SELECT pg_catalog.pg_advisory_xact_lock({})", batch_number(spec)));
+}
+
 PostgresLedger::PostgresLedger(const std::string& url, const std::string& table,
                                const LedgerSpec& spec)
     : ledger_(ledger_table(table)), spec_(spec), connection_(url, spec.job, "target") {}
@@ -80,6 +96,15 @@ bool PostgresLedger::exists() {
 }
 
 void PostgresLedger::prepare() {
+  connection_.attempt("wait for the batches that an earlier process left in commit");
+  for (int wait = 1;; ++wait) {
+    try {
+      wait_for_batches(connection_, spec_);
+      break;
+    } catch (const Error& error) {
+      if (error.code() != "55P03" || wait == batch_waits_max) throw;
+    }
+  }
   connection_.attempt("prepare the ledger " + ledger_);
   try {
     if (!exists())

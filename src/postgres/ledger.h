@@ -25,6 +25,14 @@ void record_in_ledger(PgConnection& connection, const std::string& ledger, const
 std::optional<RowCounts> find_in_ledger(PgConnection& connection, const std::string& ledger,
                                         const LedgerSpec& spec, const Chunk& chunk);
 
+// SQL for the transaction of a batch: holds the job's batch lock, shared, until it ends.
+std::string batch_lock_sql(const LedgerSpec& spec);
+
+// Waits until no transaction holds the job's batch lock. A process that was killed, or a connection
+// that was cut, may leave a COMMIT behind that the server still carries out: only after this does
+// the ledger say the last word. Throws Error(retry) when it takes longer than lock_timeout.
+void wait_for_batches(PgConnection& connection, const LedgerSpec& spec);
+
 class PostgresLedger : public Ledger {
  public:
   // `table` is the target table. Connects.

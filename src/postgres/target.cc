@@ -66,7 +66,9 @@ void PostgresTarget::begin(const Chunk& chunk) {
     has_stage_ = true;
   }
   stage_is_clean_ = true;
-  connection_.command("BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE");
+  std::string sql = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE";
+  if (spec_.ledger) sql += "; " + batch_lock_sql(*spec_.ledger);
+  connection_.command(sql);
 }
 
 WriteReport PostgresTarget::write(const Batch& rows) {
@@ -214,6 +216,7 @@ void PostgresTarget::rollback() noexcept {
 std::optional<RowCounts> PostgresTarget::recorded(const Chunk& chunk) {
   if (!spec_.ledger) return std::nullopt;
   connection_.attempt(fmt::format("look {} up in the ledger", chunk.display()));
+  wait_for_batches(connection_, *spec_.ledger);
   return find_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk);
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
 
 #include "support/batch_builder.h"
 #include "support/collecting_log.h"
@@ -40,8 +41,15 @@ class ChunkRunnerTest : public testing::Test {
     if (!layout_.forwards) parts.transform = std::make_unique<FakeTransform>(layout_);
     parts.target =
         std::make_unique<FakeTarget>(is_in_place_ ? source_ : target_, script_, target_options_);
+    ChunkRunner::KeepDeadLetters keep;
+    if (target_options_.keeps_ledger) {
+      keep = [this](const std::vector<DeadLetter>& letters) {
+        if (!may_keep_) throw Error(ErrorKind::stop, "disk full");
+        kept_.insert(kept_.end(), letters.begin(), letters.end());
+      };
+    }
     ChunkRunner runner(std::move(parts), layout_, {retries_, milliseconds(10), milliseconds(40)},
-                       clock_, log_);
+                       clock_, log_, keep);
     return runner.run(chunk, stop_.get_token());
   }
 
@@ -73,6 +81,8 @@ class ChunkRunnerTest : public testing::Test {
   FakeTarget::Options target_options_;
   int retries_ = 4;
   bool is_in_place_ = false;
+  std::vector<DeadLetter> kept_;  // before a commit
+  bool may_keep_ = true;
 };
 
 TEST_F(ChunkRunnerTest, WritesTheTransformedRowsOfItsRange) {
@@ -415,11 +425,15 @@ TEST_F(ChunkRunnerTest, WritesAfterACommitThatTookNoEffectAlsoWithTheLedger) {
   EXPECT_FALSE(report.from_ledger);
 }
 
-// Counted as rejected, they were once in no dead letters.
-TEST_F(ChunkRunnerTest, KeepsTheDeadLettersOfACommitWhoseAnswerWasLost) {
+// Rejected rows of a chunk that only the ledger knew were once in no dead letters.
+TEST_F(ChunkRunnerTest, KeepsDeadLettersBeforeItCommitsToALedger) {
   put_rows(3);
   target_options_.keeps_ledger = true;
   target_options_.refused = {2};
+  std::string kept_before_commit;
+  script_.on("target.commit", 1, [&] {
+    for (const DeadLetter& letter : kept_) kept_before_commit += letter.key;
+  });
   script_.fail("target.committed", 1, connection_lost());
   script_.fail("target.recorded", 1, connection_lost());
 
@@ -427,8 +441,17 @@ TEST_F(ChunkRunnerTest, KeepsTheDeadLettersOfACommitWhoseAnswerWasLost) {
 
   EXPECT_TRUE(report.from_ledger);
   EXPECT_EQ(report.rows.rejected, 1);
-  ASSERT_EQ(report.dead_letters.size(), 1U);
-  EXPECT_EQ(report.dead_letters[0].key, "[\"2\"]");
+  EXPECT_EQ(kept_before_commit, "[\"2\"]");
+}
+
+TEST_F(ChunkRunnerTest, CommitsNothingWhenDeadLettersCannotBeKept) {
+  put_rows(3);
+  target_options_.keeps_ledger = true;
+  target_options_.refused = {2};
+  may_keep_ = false;
+
+  EXPECT_EQ(failure(make_chunk(0, 3, 3)).kind(), ErrorKind::stop);
+  EXPECT_TRUE(target_.rows().empty());
 }
 
 TEST_F(ChunkRunnerTest, IsCancelledByAStop) {
@@ -497,7 +520,10 @@ TEST_F(ChunkRunnerTest, WritesEveryRowOnceWhateverIsLostWithTheLedger) {
     ASSERT_EQ(report.rows.read, rows);
     ASSERT_EQ(report.rows.written, written);
     ASSERT_EQ(report.rows.rejected, refused);
-    ASSERT_EQ(static_cast<std::int64_t>(report.dead_letters.size()), refused);
+    std::set<std::string> kept_keys;
+    for (const DeadLetter& letter : kept_) kept_keys.insert(letter.key);
+    ASSERT_EQ(static_cast<std::int64_t>(kept_keys.size()), refused);
+    kept_.clear();
     for (std::int64_t id = 1; id <= 12; ++id) source_.erase(id);
   }
 }

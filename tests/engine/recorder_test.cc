@@ -154,6 +154,23 @@ TEST_F(RecorderTest, SavesDeadLettersTogetherWithTheirChunk) {
   EXPECT_EQ(letters[0].key, "[\"4\"]");
 }
 
+TEST_F(RecorderTest, KeepsDeadLettersAheadOfTheirChunk) {
+  const auto recorder = make_recorder();
+
+  recorder->keep({{"[\"4\"]", "23505", "duplicate", "{}"}});
+
+  EXPECT_EQ(CheckpointStore::open(file_).dead_letters(10).size(), 1U);
+  EXPECT_EQ(saved().watermark, std::nullopt);
+  recorder->drain();
+}
+
+TEST_F(RecorderTest, SaysSoWhenDeadLettersCannotBeKept) {
+  set_failpoints("checkpoint.before_commit=error(XX000)");
+  const auto recorder = make_recorder();
+
+  for (int i = 0; i < 3; ++i) EXPECT_THROW(recorder->keep({{"[\"4\"]", "", "", "{}"}}), Error);
+}
+
 TEST_F(RecorderTest, ReportsAFailureOfTheStoreOnceAndWritesNoMore) {
   const auto recorder = make_recorder();
   set_failpoints("checkpoint.before_commit=error(XX000)");

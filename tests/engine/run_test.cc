@@ -310,8 +310,9 @@ TEST_F(RunTest, FailsWhenTheCheckpointCannotBeWritten) {
 TEST_F(RunTest, FailsWhenOnlyTheLastCheckpointCannotBeWritten) {
   CheckpointStore::open(file_);
   SqliteConnection(file_.string(), SqliteConnection::Mode::read_write)
-      .execute("CREATE TRIGGER full BEFORE INSERT ON run WHEN NEW.state = 'complete' "
-               "BEGIN SELECT raise(ABORT, 'disk full'); END");
+      .execute(
+          "CREATE TRIGGER full BEFORE INSERT ON run WHEN NEW.state = 'complete' "
+          "BEGIN SELECT raise(ABORT, 'disk full'); END");
   put_rows(10);
 
   const RunOutcome outcome = start();

@@ -16,9 +16,9 @@ cmake --install "$build" --prefix "$scratch/prefix" >"$scratch/log" 2>&1 ||
   { cat "$scratch/log"; exit 1; }
 cmake -S "$here/consumer" -B "$scratch/build" -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" \
-  -DCMAKE_PREFIX_PATH="$scratch/prefix" >"$scratch/log" 2>&1 &&
-  cmake --build "$scratch/build" >>"$scratch/log" 2>&1 ||
+  -DCMAKE_PREFIX_PATH="$scratch/prefix" >"$scratch/log" 2>&1 ||
   { cat "$scratch/log"; exit 1; }
+cmake --build "$scratch/build" >"$scratch/log" 2>&1 || { cat "$scratch/log"; exit 1; }
 
 said=$("$load_plugin" "$scratch/build/reverse_word.so" word reversed)
 [ "$said" = "reverse_word 1 reads 1 fills 1" ] || { echo "load_plugin said: $said"; exit 1; }
@@ -26,4 +26,15 @@ said=$("$load_plugin" "$scratch/build/reverse_word.so" word reversed)
 # What it exports is the contract's one symbol.
 symbols=$(nm -D --defined-only "$scratch/build/reverse_word.so" | grep -c ' T ' || true)
 [ "$symbols" = 1 ] || { nm -D --defined-only "$scratch/build/reverse_word.so"; exit 1; }
+
+# The installed program runs it: plugin beside the job file, three rows of a SQLite table.
+cp "$scratch/build/reverse_word.so" "$scratch"
+sqlite3 "$scratch/words.db" "create table words (id integer primary key, word text, reversed text);
+  insert into words (word) values ('level'), ('stressed'), (null)"
+printf 'name = "reverse"\n[source]\nurl = "sqlite:words.db"\ntable = "words"\n[transform]\nplugin = "reverse_word"\n' \
+  >"$scratch/job.toml"
+"$scratch/prefix/bin/backfill" run "$scratch/job.toml" --progress none >"$scratch/log" 2>&1 ||
+  { cat "$scratch/log"; exit 1; }
+rows=$(sqlite3 "$scratch/words.db" "select group_concat(coalesce(reversed, 'NULL')) from words")
+[ "$rows" = "level,desserts,NULL" ] || { echo "the installed program wrote: $rows"; exit 1; }
 echo "installed, built and loaded: $said"

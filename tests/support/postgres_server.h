@@ -1,0 +1,47 @@
+// support/postgres_server.h
+//
+// A throw-away PostgreSQL server of one test, for what would disturb others: killed, restarted,
+// asked for passwords, set up in odd ways. Its folder goes with the object. One thread.
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "postgres/connection.h"
+#include "temp_folder.h"
+
+namespace backfill {
+
+class PostgresServer {
+ public:
+  // `auth_method` as in pg_hba.conf; the superuser's password is `secret`, where it is asked for.
+  explicit PostgresServer(const std::string& auth_method = "trust");
+  ~PostgresServer();
+  PostgresServer(const PostgresServer&) = delete;
+  PostgresServer& operator=(const PostgresServer&) = delete;
+
+  // `userinfo`: what stands in front of the `@`, such as `postgres:secret`.
+  std::string url(const std::string& userinfo = "postgres") const;
+  std::string folder() const { return folder_.path().string(); }
+
+  // kill -9 of the postmaster; its sessions follow.
+  void kill();
+  // Starts it again; waits until it answers.
+  void start();
+
+  void execute(const std::string& sql);
+  std::string value(const std::string& sql);
+  std::vector<std::string> rows(const std::string& sql);
+
+ private:
+  void control(const std::string& words);
+  PgConnection& connection();
+
+  TempFolder folder_;
+  std::string bin_;
+  std::string superuser_;
+  std::unique_ptr<PgConnection> connection_;
+};
+
+}  // namespace backfill
