@@ -14,8 +14,13 @@ std::string Key::display() const {
 }
 
 std::string Key::to_json() const {
-  // Keys hold what the database holds, which need not be UTF-8.
-  return nlohmann::json(values).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  try {
+    return nlohmann::json(values).dump();
+  } catch (const nlohmann::json::type_error&) {
+    // A key that is kept as something else would be looked for in vain.
+    throw Error(ErrorKind::stop, "keep key " + display() +
+                                     ": it is not valid UTF-8; a database in SQL_ASCII needs a key of another type");
+  }
 }
 
 Key Key::from_json(const std::string& json) {

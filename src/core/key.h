@@ -22,7 +22,7 @@ struct Key {
   std::string display() const;
 
   // For the checkpoint and the ledger: a JSON array of strings, and back.
-  // from_json throws Error(stop) when the text is not one.
+  // to_json throws Error(stop) for bytes that are not UTF-8, from_json for text that is no key.
   std::string to_json() const;
   static Key from_json(const std::string& json);
 };

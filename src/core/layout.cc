@@ -105,7 +105,7 @@ class LayoutMaker {
                             column.column.kind == Kind::other;
     if (!bound && !unreadable) return column;
     const std::string expression = column.expression.empty() ? quote_identifier(column.column.name)
-                                                             : "(" + column.expression + ")";
+                                                             : "(" + column.expression + "\n)";
     layout_.notes.push_back("column " + column.column.name + " (" + column.column.type +
                             ") travels as text");
     column.expression = expression + "::text";

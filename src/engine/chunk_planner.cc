@@ -34,7 +34,7 @@ bool ChunkPlanner::plan(const Accept& accept, std::stop_token stop) {
 
 bool ChunkPlanner::plan_up_to(const Key& end, const Accept& accept, std::stop_token stop) {
   while (!stop.stop_requested()) {
-    const std::int64_t size = sizer_.size();
+    const std::int64_t size = std::min(sizer_.size(), keys_max_);
     const auto cut = this->cut(end, size, stop);
     if (!cut) return !stop.stop_requested();
     Chunk chunk;
@@ -44,6 +44,8 @@ bool ChunkPlanner::plan_up_to(const Key& end, const Accept& accept, std::stop_to
     chunk.keys = cut->keys;
     chunk.size = size;
     after_ = chunk.upto;
+    // After a cut that was too much, the next ones grow back slowly.
+    if (keys_max_ < std::numeric_limits<std::int64_t>::max() / 2) keys_max_ += keys_max_ / 2 + 1;
     failpoint("chunk.planned");
     if (!accept(std::move(chunk), /*done=*/false)) return false;
   }
@@ -63,6 +65,7 @@ std::optional<Source::Cut> ChunkPlanner::cut(const Key& end, std::int64_t keys,
       const std::string what = "plan the chunk after " + (after_ ? after_->display() : "the start");
       if (error.kind() == ErrorKind::too_large && keys > 1) {
         keys = std::max<std::int64_t>(1, keys / 2);
+        keys_max_ = keys;
         continue;
       }
       if (stop.stop_requested()) break;

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -58,6 +59,7 @@ class ChunkPlanner {
 
   std::optional<Key> after_;  // everything up to here was handed out
   std::uint64_t next_ordinal_ = 0;
+  std::int64_t keys_max_ = std::numeric_limits<std::int64_t>::max();  // a cut of more timed out
 };
 
 }  // namespace backfill

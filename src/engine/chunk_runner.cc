@@ -113,11 +113,14 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
 
 void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& part) {
   side_ = ExitCode::target_unreachable;
+  const Batch& rows = transform(batch_, part);
+  // Nothing to write needs no transaction; doing it again after a crash gives the same answer.
+  if (rows.empty()) return;
   {
     const Stopwatch watch(clock_, part.times.write);
     parts_.target->begin(chunk);
   }
-  const WriteReport written = write_rows(batch_, rejects, part);
+  const WriteReport written = write_rows(batch_, rows, rejects, part);
   if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
   if (keep_dead_letters_ && !part.dead_letters.empty()) keep_dead_letters_(part.dead_letters);
   const Stopwatch watch(clock_, part.times.write);
@@ -138,30 +141,35 @@ void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, Ch
     side_ = ExitCode::target_unreachable;
     // Gone, or no longer matching `where`: nothing is left to do for them.
     part.rows.unchanged += static_cast<std::int64_t>(conflicts.size() - redo_batch_.rows());
-    conflicts = write_rows(redo_batch_, rejects, part).conflicts;
+    const Batch& rows = transform(redo_batch_, part);
+    conflicts.clear();
+    if (!rows.empty()) conflicts = write_rows(redo_batch_, rows, rejects, part).conflicts;
   }
 }
 
-WriteReport ChunkRunner::write_rows(const Batch& input, Rejects rejects, ChunkReport& part) {
-  const Batch* rows = &input;
+// The rows to write: valid until the next transform, and while `input` is.
+const Batch& ChunkRunner::transform(const Batch& input, ChunkReport& part) {
   if (!layout_.forwards) {
     const Stopwatch watch(clock_, part.times.transform);
     transformed_.clear();
     parts_.transform->apply(input, transformed_);
-    rows = &transformed_.rows;
     part.rows.skipped += transformed_.skipped;
     for (const Transformed::Reject& reject : transformed_.rejects) {
       add_dead_letter(input, reject.input_row, "transform", reject.reason, part);
     }
   }
   failpoint("chunk.after_transform");
-  if (rows->empty()) return {};
+  return layout_.forwards ? input : transformed_.rows;
+}
 
+// `rows` is what became of `input`.
+WriteReport ChunkRunner::write_rows(const Batch& input, const Batch& rows, Rejects rejects,
+                                    ChunkReport& part) {
   const Stopwatch watch(clock_, part.times.write);
   std::vector<RowReject> refused;
   WriteReport written = rejects == Rejects::fail
-                            ? parts_.target->write(*rows)
-                            : parts_.target->write_around_rejects(*rows, refused);
+                            ? parts_.target->write(rows)
+                            : parts_.target->write_around_rejects(rows, refused);
   part.rows.written += written.written;
   part.rows.unchanged += written.unchanged;
   for (const RowReject& reject : refused) {

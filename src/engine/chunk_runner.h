@@ -53,7 +53,8 @@ class ChunkRunner {
   void attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded, ChunkReport& report);
   void write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& part);
   void redo_conflicts(std::vector<Key> conflicts, Rejects rejects, ChunkReport& part);
-  WriteReport write_rows(const Batch& input, Rejects rejects, ChunkReport& part);
+  const Batch& transform(const Batch& input, ChunkReport& part);
+  WriteReport write_rows(const Batch& input, const Batch& rows, Rejects rejects, ChunkReport& part);
   void add_dead_letter(const Batch& input, std::size_t row, const std::string& code,
                        const std::string& message, ChunkReport& part) const;
   void split(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report,

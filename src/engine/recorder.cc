@@ -93,7 +93,7 @@ void Recorder::record_next() {
     if (entry->saved) waiting.push_back(std::move(*entry->saved));
     if (++taken == kGroupMax) break;
   }
-  save(std::move(dead_letters), wiring_.clock.now() - sampled_at_ >= kSampleInterval);
+  save(dead_letters, wiring_.clock.now() - sampled_at_ >= kSampleInterval);
   for (std::promise<void>& saved : waiting) saved.set_value();
   if (!durable.empty()) wiring_.on_durable(durable);
 }
@@ -110,7 +110,7 @@ void Recorder::add(const ChunkReport& report) {
   ++batches_since_sample_;
 }
 
-void Recorder::save(std::vector<DeadLetter> dead_letters, bool with_sample) {
+void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sample) {
   run_.watermark = watermark_.key();
   run_.done_ahead = watermark_.done_ahead();
   run_.done_ahead.insert(run_.done_ahead.end(), carried_.begin(), carried_.end());

@@ -68,7 +68,7 @@ class Recorder {
   void keep_recording();
   void record_next();
   void add(const ChunkReport& report);
-  void save(std::vector<DeadLetter> dead_letters, bool with_sample);
+  void save(const std::vector<DeadLetter>& dead_letters, bool with_sample);
   Sample sample();
 
   Wiring wiring_;

@@ -46,6 +46,7 @@ void WorkerPool::work_through_queue(ChunkRunner& runner) {
     ChunkReport report = runner.run(*chunk, stop_);
     const Duration work = report.times.total();
     wiring_.on_done(std::move(report));
+    if (wiring_.chunks.is_finished()) return;
     if (!wiring_.throttle.rest_after(work, stop_)) return;
   }
 }

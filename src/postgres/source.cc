@@ -77,13 +77,13 @@ std::string select_list(const ReadSpec& spec) {
   std::vector<std::string> items;
   for (const ReadColumn& column : spec.columns) {
     items.push_back(column.expression.empty() ? quote_identifier(column.column.name)
-                                              : "(" + column.expression + ")");
+                                              : "(" + column.expression + "\n)");
   }
   return join(items, ", ");
 }
 
 std::string read_sql(const ReadSpec& spec, const KeySql& key, std::vector<std::string> wanted) {
-  if (!spec.where.empty()) wanted.push_back("(" + spec.where + ")");
+  if (!spec.where.empty()) wanted.push_back("(" + spec.where + "\n)");
   return fmt::format("COPY (SELECT {} FROM {}{} {}) TO STDOUT (FORMAT binary)", select_list(spec),
                      spec.table, where_all(wanted), key.order_by());
 }

@@ -232,13 +232,20 @@ std::vector<std::string> resolve_names(const std::string& table, const Columns& 
 std::optional<std::int64_t> planned_rows(PgConnection& connection, const std::string& table,
                                          const std::string& where) {
   const std::string sql = "EXPLAIN (FORMAT JSON) SELECT 1 FROM " + table +
-                          (where.empty() ? "" : " WHERE (" + where + ")");
+                          (where.empty() ? "" : " WHERE (" + where + "\n)");
   const PgResult plan = connection.query(sql);
   const std::string text = plan.text(0, 0);
   const std::string name = "\"Plan Rows\": ";
   const auto at = text.find(name);
   if (at == std::string::npos) return std::nullopt;
   return static_cast<std::int64_t>(std::strtod(text.c_str() + at + name.size(), nullptr));
+}
+
+// SQL of the job that the server does not take is the job file's fault; a privilege is not.
+[[noreturn]] void refuse_sql(const char* setting, const Error& error) {
+  if (error.kind() != ErrorKind::stop && error.kind() != ErrorKind::reject) throw error;
+  const bool lacks_privilege = error.code() == "42501";
+  throw error.within(setting).ending_with(lacks_privilege ? ExitCode::unsafe : ExitCode::usage);
 }
 
 std::optional<std::int64_t> estimate_rows(PgConnection& connection, const FoundTable& table,
@@ -249,8 +256,7 @@ std::optional<std::int64_t> estimate_rows(PgConnection& connection, const FoundT
     try {
       planned = planned_rows(connection, table.sql, where);
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::stop && error.kind() != ErrorKind::reject) throw;
-      throw Error(ExitCode::unsafe, error.what());
+      refuse_sql("source.where", error);
     }
   }
   // A table never analyzed says -1, before version 14 an empty table of no pages.
@@ -285,7 +291,7 @@ ReadColumn type_expression(PgConnection& connection, const TableFacts& facts,
   const std::string name = parsed.alias.empty() ? "" : " AS " + quote_identifier(parsed.alias);
   // In WHERE neither aggregates nor functions that return sets are allowed: each row gives one
   // value.
-  const std::string sql = fmt::format("SELECT ({0}){1} FROM {2} WHERE ({0}) IS NOT NULL LIMIT 0",
+  const std::string sql = fmt::format("SELECT ({0}\n){1} FROM {2} WHERE ({0}\n) IS NOT NULL LIMIT 0",
                                       parsed.expression, name, facts.name);
   connection.attempt(fmt::format("select column \"{}\" from {}", item, facts.name));
   try {
@@ -295,7 +301,7 @@ ReadColumn type_expression(PgConnection& connection, const TableFacts& facts,
     column.column.name = empty.column_name(0);
     column.column.oid = empty.column_type(0);
     if (column.column.name == "?column?") {
-      throw Error(ExitCode::unsafe,
+      throw Error(ErrorKind::stop,
                   fmt::format("column \"{}\" has no name; write \"{} as name\"", item, item));
     }
     const CatalogScope scope(connection);
@@ -306,8 +312,7 @@ ReadColumn type_expression(PgConnection& connection, const TableFacts& facts,
     column.column.database_bound = type.database_bound;
     return column;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::stop && error.kind() != ErrorKind::reject) throw;
-    throw Error(ExitCode::unsafe, error.what());
+    refuse_sql("source.columns", error);
   }
 }
 
@@ -355,8 +360,9 @@ std::vector<ReadColumn> type_columns(PgConnection& connection, const TableFacts&
     columns.push_back(at >= 0 ? ReadColumn{facts.columns[static_cast<std::size_t>(at)], "", true}
                               : type_expression(connection, facts, item));
     if (!seen.insert(columns.back().column.name).second) {
-      throw Error(ExitCode::unsafe, fmt::format("column {} is selected twice from {}",
-                                                columns.back().column.name, facts.name));
+      throw Error(ExitCode::usage,
+                  fmt::format("source.columns: column {} is selected twice from {}",
+                              columns.back().column.name, facts.name));
     }
   }
   return columns;

@@ -55,7 +55,7 @@ std::string tables_there(SqliteConnection& connection) {
   std::vector<std::string> names;
   while (statement.step()) {
     if (names.size() == shown_max) {
-      names.push_back("…");
+      names.emplace_back("…");
       break;
     }
     names.push_back(text_of(statement, 0));

@@ -194,10 +194,10 @@ TEST(PluginTransform, AsksForLessWhenTheOutputOutgrowsTheArena) {
 }
 
 TEST(PluginTransform, RefusesAnswersThatBreakTheContract) {
-  const auto answer = [](const std::string& plugin, Kind kind) {
+  const auto answer = [](const std::string& plugin, Kind kind, std::vector<int> inputs) {
     return refusal([&] {
       Layout made = layout(offer());
-      made.plugin_inputs = {0};
+      made.plugin_inputs = std::move(inputs);
       made.write[1].column.kind = kind;
       made.write[1].target.name = "id";
       PluginTransform transform(open_plugin(plugin), offer(), made);
@@ -208,9 +208,9 @@ TEST(PluginTransform, RefusesAnswersThatBreakTheContract) {
     });
   };
 
-  EXPECT_EQ(answer("unknown_verdict", Kind::text),
+  EXPECT_EQ(answer("unknown_verdict", Kind::text, {0}),
             "1 plugin bare answered a row with the unknown verdict 9");
-  EXPECT_EQ(answer("wrong_length", Kind::boolean),
+  EXPECT_EQ(answer("wrong_length", Kind::boolean, {}),
             "1 plugin bare filled output 0 with 3 bytes, which is no boolean");
 }
 

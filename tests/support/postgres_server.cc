@@ -87,7 +87,18 @@ void PostgresServer::control(const std::string& words) {
                       words}));
 }
 
-void PostgresServer::start() { control("-w start"); }
+// After a kill it is refused as long as a session of the old one lives.
+void PostgresServer::start() {
+  const auto has_started = [this] {
+    try {
+      control("-w start");
+      return true;
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  };
+  if (!wait_until(has_started)) throw std::runtime_error(read_file(folder_ / "server.log"));
+}
 
 void PostgresServer::kill() {
   connection_.reset();
