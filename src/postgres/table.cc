@@ -291,8 +291,9 @@ ReadColumn type_expression(PgConnection& connection, const TableFacts& facts,
   const std::string name = parsed.alias.empty() ? "" : " AS " + quote_identifier(parsed.alias);
   // In WHERE neither aggregates nor functions that return sets are allowed: each row gives one
   // value.
-  const std::string sql = fmt::format("SELECT ({0}\n){1} FROM {2} WHERE ({0}\n) IS NOT NULL LIMIT 0",
-                                      parsed.expression, name, facts.name);
+  const std::string sql =
+      fmt::format("SELECT ({0}\n){1} FROM {2} WHERE ({0}\n) IS NOT NULL LIMIT 0", parsed.expression,
+                  name, facts.name);
   connection.attempt(fmt::format("select column \"{}\" from {}", item, facts.name));
   try {
     const PgResult empty = connection.query(sql);

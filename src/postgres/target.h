@@ -1,8 +1,9 @@
 // postgres/target.h
 //
 // A Target over a PostgreSQL table. The tuples of a batch go by binary COPY into a temporary
-// table of the session, and one statement writes them from there; plain inserts of the same
-// types are copied straight in. A row that is as it should be is not written again.
+// table of the session, and one statement writes them from there. Where only inserts are asked
+// for and none of the keys is there they are copied straight in. A row that is as it should be
+// is not written again.
 
 #pragma once
 
@@ -12,6 +13,7 @@
 
 #include "core/target.h"
 #include "postgres/connection.h"
+#include "postgres/straight_copies.h"
 #include "postgres/write_sql.h"
 
 namespace backfill {
@@ -34,6 +36,7 @@ class PostgresTarget : public Target {
 
  private:
   void set_up();
+  bool copied_straight(const Batch& rows);
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
   void stage(std::string_view tuples);
   void convert(const Batch& rows, std::size_t first, std::size_t last);
@@ -46,6 +49,7 @@ class PostgresTarget : public Target {
   bool has_dynamic_ = false;
   bool has_stage_ = false;
   bool stage_is_clean_ = true;
+  StraightCopies straight_copies_;
   Batch converted_;
   std::vector<Cell> cells_;
 };

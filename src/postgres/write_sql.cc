@@ -97,7 +97,11 @@ bool WriteSql::needs_cast(std::size_t i) const {
 bool WriteSql::is_guarded() const { return !with_role(Role::guard).empty(); }
 
 bool WriteSql::goes_straight() const {
-  if (spec_.mode != WriteMode::insert || is_guarded()) return false;
+  return spec_.mode == WriteMode::insert && may_go_straight();
+}
+
+bool WriteSql::may_go_straight() const {
+  if (spec_.mode == WriteMode::update || is_guarded()) return false;
   for (std::size_t i = 0; i < spec_.columns.size(); ++i) {
     if (needs_cast(i)) return false;
   }

@@ -20,8 +20,11 @@ class WriteSql {
   // `types` are those of the target columns, one for each of spec.columns.
   WriteSql(WriteSpec spec, std::vector<PgType> types);
 
-  // True when tuples can be copied straight into the table: plain inserts without a cast.
+  // True when tuples can always be copied straight into the table: plain inserts without a cast.
   bool goes_straight() const;
+  // True when they can be wherever none of their keys is there yet: that is what inserting
+  // missing rows, and upserting them, comes to.
+  bool may_go_straight() const;
   // True for updates of rows that must be as they were read.
   bool is_guarded() const;
 

@@ -54,6 +54,46 @@ TEST_F(TargetTest, InsertsWhatIsMissingAndLeavesTheRest) {
   EXPECT_EQ(value("SELECT name FROM b WHERE id = 7"), "mine");
 }
 
+TEST_F(TargetTest, CopiesStraightWhereNoKeyIsThereAndStagesTheRest) {
+  make_tables(40);
+  execute(
+      "CREATE TABLE said (i serial, word text);"
+      "CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "INSERT INTO said (word) VALUES (split_part(current_query(), ' ', 1)); RETURN NULL; END $$;"
+      "CREATE TRIGGER say AFTER INSERT ON b FOR EACH STATEMENT EXECUTE FUNCTION say();"
+      "INSERT INTO b VALUES (15, 'mine', 0); DELETE FROM said");
+  for (const WriteMode mode : {WriteMode::insert_missing, WriteMode::upsert}) {
+    execute("DELETE FROM b WHERE id <> 15; UPDATE b SET name = 'mine'; DELETE FROM said");
+    CopyParts parts(job(mode));
+
+    const WriteReport report = parts.copy_all(10);
+
+    // Batches 1 to 4; the second finds a key there, so the third does not even try.
+    EXPECT_EQ(value("SELECT string_agg(word, ' ' ORDER BY i) FROM said"), "COPY INSERT INSERT COPY");
+    const bool leaves = mode == WriteMode::insert_missing;
+    EXPECT_EQ(report.written, leaves ? 39 : 40);
+    EXPECT_EQ(value("SELECT name FROM b WHERE id = 15"), leaves ? "mine" : "n15");
+    EXPECT_EQ(value("SELECT count(*) FROM b"), "40");
+  }
+}
+
+TEST(StraightCopies, TriesLessAndLessOftenWhileItFails) {
+  StraightCopies copies;
+  const auto staged_until_next_try = [&] {
+    int staged = 0;
+    while (!copies.is_worth_trying()) ++staged;
+    return staged;
+  };
+
+  EXPECT_EQ(staged_until_next_try(), 0);
+  for (const int pause : {1, 2, 4, 8, 16, 32, 64, 128, 256, 256}) {
+    copies.failed();
+    EXPECT_EQ(staged_until_next_try(), pause);
+  }
+  copies.succeeded();
+  EXPECT_EQ(staged_until_next_try(), 0);
+}
+
 TEST_F(TargetTest, UpsertsWithoutTouchingRowsThatAreEqual) {
   make_tables(100);
   CopyParts parts(job(WriteMode::upsert));

@@ -34,10 +34,10 @@ struct BadJob {
 void PrintTo(const BadJob& bad, std::ostream* stream) { *stream << bad.name; }
 
 Keys good_keys(Playground& playground) {
-  return {{"source.url", quoted(playground.url())},
-          {"source.table", quoted(playground.table("users"))},
+  return {{"source.url", toml_string(playground.url())},
+          {"source.table", toml_string(playground.table("users"))},
           {"source.columns", R"(["id", "full_name"])"},
-          {"transform.plugin", quoted(plugin_path("split_full_name"))}};
+          {"transform.plugin", toml_string(plugin_path("split_full_name"))}};
 }
 
 void fill(Playground& playground) {
@@ -52,7 +52,8 @@ void fill(Playground& playground) {
 
 std::string contents(Playground& playground) {
   std::string all;
-  for (const std::string& row : playground.rows("SELECT * FROM users ORDER BY id")) all += row + "\n";
+  for (const std::string& row : playground.rows("SELECT * FROM users ORDER BY id"))
+    all += row + "\n";
   all += playground.value("SELECT count(*) FROM narrow");
   all += playground.has_table("backfill_ledger") ? " with a ledger" : "";
   return all;
@@ -65,8 +66,8 @@ void expect_error(const ProgramEnd& end, int exit_code, const std::string& messa
   ASSERT_NE(begin, std::string::npos) << end;
   const std::string line = end.err.substr(begin);
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << end;
-  EXPECT_TRUE(std::regex_search(line, std::regex(message)))
-      << "expected " << message << "\n" << end;
+  EXPECT_TRUE(std::regex_search(line, std::regex(message))) << "expected " << message << "\n"
+                                                            << end;
 }
 
 class BadJobTest : public ::testing::TestWithParam<BadJob> {};
@@ -79,9 +80,9 @@ TEST_P(BadJobTest, IsRefusedAndTheTargetStaysAsItWas) {
   for (const auto& [name, value] : bad.changes) {
     // `@name` stands for a table of the playground, `#name` for a plugin.
     if (value.starts_with("@")) {
-      keys[name] = quoted(playground->table(value.substr(1)));
+      keys[name] = toml_string(playground->table(value.substr(1)));
     } else if (value.starts_with("#")) {
-      keys[name] = quoted(plugin_path(value.substr(1)));
+      keys[name] = toml_string(plugin_path(value.substr(1)));
     } else {
       keys[name] = value;
     }
@@ -100,59 +101,110 @@ const std::vector<BadJob>& bad_jobs() {
   constexpr Engine lite = Engine::sqlite;
   const Keys to_narrow = {{"target.table", "@narrow"}, {"target.write", "\"upsert\""}};
   static const std::vector<BadJob> jobs = {
-      {"UnknownKey", lite, {{"batch.sise", "7"}}, 2,
+      {"UnknownKey",
+       lite,
+       {{"batch.sise", "7"}},
+       2,
        R"(job\.toml:\d+:\d+: batch\.sise: unknown key; did you mean batch\.size\?)"},
       {"WrongType", lite, {{"run.workers", "\"many\""}}, 2, R"(job\.toml:\d+:\d+: run\.workers)"},
       {"NoToml", lite, {{"source.where", "= = ="}}, 2, R"(job\.toml:\d+:\d+)"},
-      {"NoSuchVariable", lite, {{"source.where", "\"${NO_SUCH_VARIABLE}\""}}, 2,
+      {"NoSuchVariable",
+       lite,
+       {{"source.where", "\"${NO_SUCH_VARIABLE}\""}},
+       2,
        "NO_SUCH_VARIABLE"},
       {"NoSuchSourceTable", lite, {{"source.table", "@nobody"}}, 3, "nobody"},
       {"NoSuchSourceTableInPostgres", pg, {{"source.table", "@nobody"}}, 3, "nobody"},
       {"NoSuchTargetTable", lite, {{"target.table", "@nobody"}}, 3, "nobody"},
       {"NoSuchTargetTableInPostgres", pg, {{"target.table", "@nobody"}}, 3, "nobody"},
-      {"NoKey", lite, {{"source.table", "@keyless"}, {"source.columns", "[\"full_name\"]"}}, 3,
+      {"NoKey",
+       lite,
+       {{"source.table", "@keyless"}, {"source.columns", "[\"full_name\"]"}},
+       3,
        "keyless.*(key|index)"},
-      {"NoKeyInPostgres", pg, {{"source.table", "@keyless"}, {"source.columns", "[\"full_name\"]"}},
-       3, "keyless.*(key|index)"},
-      {"NullableKey", lite, {{"source.table", "@nullable"}, {"source.key", "[\"id\"]"}}, 3,
+      {"NoKeyInPostgres",
+       pg,
+       {{"source.table", "@keyless"}, {"source.columns", "[\"full_name\"]"}},
+       3,
+       "keyless.*(key|index)"},
+      {"NullableKey",
+       lite,
+       {{"source.table", "@nullable"}, {"source.key", "[\"id\"]"}},
+       3,
        "NULL.*id|id.*NULL"},
-      {"NullableKeyInPostgres", pg, {{"source.table", "@nullable"}, {"source.key", "[\"id\"]"}}, 3,
+      {"NullableKeyInPostgres",
+       pg,
+       {{"source.table", "@nullable"}, {"source.key", "[\"id\"]"}},
+       3,
        "NULL.*id|id.*NULL"},
       {"NoSuchPlugin", lite, {{"transform.plugin", "\"nobodys_plugin\""}}, 3, "nobodys_plugin"},
-      {"PluginOfANewerContract", lite, {{"transform.plugin", "#speaks_newer_contract"}}, 3,
+      {"PluginOfANewerContract",
+       lite,
+       {{"transform.plugin", "#speaks_newer_contract"}},
+       3,
        "speaks_newer_contract.*contract"},
       {"PluginThatIsNoLibrary", lite, {{"transform.plugin", "\"./job.toml\""}}, 3, "job\\.toml"},
       {"PluginThatThrows", lite, {{"transform.plugin", "#refuses_to_bind"}}, 3, "the moon is full"},
       {"PluginOptionNobodyKnows", lite, {{"transform.options.lokale", "\"en\""}}, 3, "lokale"},
       {"PluginColumnThatIsNotRead", lite, {{"source.columns", "[\"id\"]"}}, 3, "full_name"},
-      {"PluginColumnOfAnotherType", pg, {{"source.table", "@numbers"}}, 3,
+      {"PluginColumnOfAnotherType",
+       pg,
+       {{"source.table", "@numbers"}},
+       3,
        "full_name.*(bigint|int64|Text|text)"},
       {"PluginColumnThatIsNotInTheTarget", lite, to_narrow, 3, "first_name"},
       {"PluginColumnThatIsNotInTheTargetInPostgres", pg, to_narrow, 3, "first_name"},
-      {"ColumnThatWouldBeLost", lite,
-       {{"transform.plugin", ""}, {"target.table", "@narrow"},
+      {"ColumnThatWouldBeLost",
+       lite,
+       {{"transform.plugin", ""},
+        {"target.table", "@narrow"},
         {"source.columns", "[\"id\", \"first_name\"]"}},
-       3, "first_name.*would be lost"},
-      {"BadWhere", lite, {{"source.where", "\"no_such_column = 1\""}}, 2,
+       3,
+       "first_name.*would be lost"},
+      {"BadWhere",
+       lite,
+       {{"source.where", "\"no_such_column = 1\""}},
+       2,
        "source\\.where.*no_such_column"},
-      {"BadWhereInPostgres", pg, {{"source.where", "\"no_such_column = 1\""}}, 2,
+      {"BadWhereInPostgres",
+       pg,
+       {{"source.where", "\"no_such_column = 1\""}},
+       2,
        "source\\.where.*no_such_column"},
       {"BadColumn", lite, {{"source.columns", "[\"id\", \"nobody\"]"}}, 2, "nobody"},
-      {"BadColumnInPostgres", pg, {{"source.columns", "[\"id\", \"upper( as full_name\"]"}}, 2,
+      {"BadColumnInPostgres",
+       pg,
+       {{"source.columns", "[\"id\", \"upper( as full_name\"]"}},
+       2,
        "source\\.columns.*syntax"},
       {"NothingToWrite", lite, {{"transform.plugin", ""}}, 3, "nothing to write"},
       {"InsertIntoItself", lite, {{"target.write", "\"insert\""}}, 3, "same table"},
       {"UnknownFlag", lite, {}, 2, "--no-such-flag", {"--no-such-flag"}},
       {"ResumeWithRestart", lite, {}, 2, "--resume and --restart", {"--resume", "--restart"}},
-      {"CheckpointInNoFolder", lite, {}, 2, "folder must exist",
+      {"CheckpointInNoFolder",
+       lite,
+       {},
+       2,
+       "folder must exist",
        {"--checkpoint=/no/such/folder/c.db"}},
-      {"SourceFileThatIsNotThere", lite, {{"source.url", "\"sqlite:/no/such/file.db\""}}, 6,
-       "/no/such/file\\.db", {"--set", "limits.retries=1"}},
-      {"SourceServerThatIsNotThere", pg, {{"source.url", "\"postgresql://u:hush@%2Fno%2Fsuch/d\""}},
-       6, "/no/such", {"--set", "limits.retries=1"}},
-      {"TargetServerThatIsNotThere", pg,
+      {"SourceFileThatIsNotThere",
+       lite,
+       {{"source.url", "\"sqlite:/no/such/file.db\""}},
+       6,
+       "/no/such/file\\.db",
+       {"--set", "limits.retries=1"}},
+      {"SourceServerThatIsNotThere",
+       pg,
+       {{"source.url", "\"postgresql://u:hush@%2Fno%2Fsuch/d\""}},
+       6,
+       "/no/such",
+       {"--set", "limits.retries=1"}},
+      {"TargetServerThatIsNotThere",
+       pg,
        {{"target.url", "\"postgresql://u:hush@%2Fno%2Fsuch/d\""}, {"target.table", "\"t\""}},
-       7, "/no/such", {"--set", "limits.retries=1"}},
+       7,
+       "/no/such",
+       {"--set", "limits.retries=1"}},
   };
   return jobs;
 }
@@ -209,7 +261,8 @@ TEST_F(BadCheckpointTest, OfAnotherProgramIsLeftAsItIs) {
 }
 
 TEST_F(BadCheckpointTest, OfANewerFormatIsLeftAsItIs) {
-  make_checkpoint("CREATE TABLE job (id); PRAGMA application_id = 0x4246494C; PRAGMA user_version = 99");
+  make_checkpoint(
+      "CREATE TABLE job (id); PRAGMA application_id = 0x4246494C; PRAGMA user_version = 99");
 
   expect_left_as_it_is("format 99 is newer");
 }
@@ -221,7 +274,8 @@ TEST_F(BadCheckpointTest, OfAChangedJobNamesTheFieldAndBothValues) {
 
   const ProgramEnd refused = job_->run({"--resume"});
 
-  expect_error(refused, 2, R"re(source\.where: the checkpoint has not set, the job has "id > 0".*--force)re");
+  expect_error(refused, 2,
+               R"re(source\.where: the checkpoint has not set, the job has "id > 0".*--force)re");
   EXPECT_EQ(contents(*playground_), before);
 }
 
@@ -278,16 +332,17 @@ TEST(FullDisk, EndsTheRunAndTheCheckpointStaysGood) {
 TEST(Privilege, MissingOnesAreNamedWithTheGrant) {
   TestDatabase database;
   const std::string role = "reader_" + database.name();
-  database.execute("CREATE ROLE " + role + " LOGIN; CREATE TABLE users (id int PRIMARY KEY, "
+  database.execute("CREATE ROLE " + role +
+                   " LOGIN; CREATE TABLE users (id int PRIMARY KEY, "
                    "full_name text, first_name text, last_name text); INSERT INTO users VALUES "
                    "(1, 'Ann Lee'); CREATE TABLE people (id int PRIMARY KEY, first_name text, "
                    "last_name text)");
-  const JobOnDisk job({{"source.url", quoted(database.url(role))},
+  const JobOnDisk job({{"source.url", toml_string(database.url(role))},
                        {"source.table", "\"public.users\""},
                        {"source.columns", R"(["id", "full_name"])"},
                        {"target.table", "\"public.people\""},
                        {"target.write", "\"upsert\""},
-                       {"transform.plugin", quoted(plugin_path("split_full_name"))}});
+                       {"transform.plugin", toml_string(plugin_path("split_full_name"))}});
 
   expect_error(job.run(), 3, "GRANT SELECT.*ON.*users");
   database.execute("GRANT SELECT ON users TO " + role);
@@ -303,12 +358,13 @@ TEST(Privilege, MissingOnesAreNamedWithTheGrant) {
 
 TEST(Password, IsNeverShownNorKept) {
   PostgresServer server("scram-sha-256");
-  server.execute("CREATE TABLE users (id int PRIMARY KEY, full_name text, first_name text, "
-                 "last_name text); INSERT INTO users VALUES (1, 'Ann Lee')");
+  server.execute(
+      "CREATE TABLE users (id int PRIMARY KEY, full_name text, first_name text, "
+      "last_name text); INSERT INTO users VALUES (1, 'Ann Lee')");
   const auto keys = [&](const std::string& userinfo) {
-    return Keys{{"source.url", quoted(server.url(userinfo))},
+    return Keys{{"source.url", toml_string(server.url(userinfo))},
                 {"source.table", "\"public.users\""},
-                {"transform.plugin", quoted(plugin_path("split_full_name"))}};
+                {"transform.plugin", toml_string(plugin_path("split_full_name"))}};
   };
   const auto expect_no_trace = [](const JobOnDisk& job, const ProgramEnd& end,
                                   const std::string& password) {

@@ -57,14 +57,14 @@ class CrashTest : public ::testing::TestWithParam<CrashCase> {
     create_people(*source_, "users", people_);
     fill_target();
     std::map<std::string, std::string> keys = {
-        {"source.url", quoted(source_->url())},
-        {"source.table", quoted(source_->table("users"))},
+        {"source.url", toml_string(source_->url())},
+        {"source.table", toml_string(source_->table("users"))},
         {"source.columns", R"(["id", "full_name"])"},
-        {"transform.plugin", quoted(plugin_path("split_full_name"))}};
+        {"transform.plugin", toml_string(plugin_path("split_full_name"))}};
     if (GetParam().write != Write::in_place) {
-      keys["target.url"] = quoted(target().url());
-      keys["target.table"] = quoted(target().table("people"));
-      keys["target.write"] = quoted(write_mode(GetParam().write));
+      keys["target.url"] = toml_string(target().url());
+      keys["target.table"] = toml_string(target().table("people"));
+      keys["target.write"] = toml_string(write_mode(GetParam().write));
     }
     return JobOnDisk(keys);
   }

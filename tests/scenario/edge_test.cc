@@ -23,15 +23,15 @@ class EdgeTest : public ::testing::TestWithParam<Engine> {
   Playground& playground() { return *playground_; }
 
   Keys in_place() const {
-    return {{"source.url", quoted(playground_->url())},
-            {"source.table", quoted(playground_->table("users"))},
-            {"transform.plugin", quoted(plugin_path("split_full_name"))}};
+    return {{"source.url", toml_string(playground_->url())},
+            {"source.table", toml_string(playground_->table("users"))},
+            {"transform.plugin", toml_string(plugin_path("split_full_name"))}};
   }
 
   Keys copy() const {
-    return {{"source.url", quoted(playground_->url())},
-            {"source.table", quoted(playground_->table("users"))},
-            {"target.table", quoted(playground_->table("copies"))}};
+    return {{"source.url", toml_string(playground_->url())},
+            {"source.table", toml_string(playground_->table("users"))},
+            {"target.table", toml_string(playground_->table("copies"))}};
   }
 
   void create_copies() {
@@ -76,7 +76,8 @@ TEST_P(EdgeTest, ATableOfAnyCountAroundABatchIsCopiedWhole) {
 
 TEST_P(EdgeTest, AGapOfBillionsCostsNothing) {
   create_people(playground(), "users",
-                {{-9'000'000'000'000'000'000, "First One"}, {0, "Middle One"},
+                {{-9'000'000'000'000'000'000, "First One"},
+                 {0, "Middle One"},
                  {9'223'372'036'854'775'807, "Last One"}});
   create_copies();
   const JobOnDisk job(copy());
@@ -130,10 +131,10 @@ TEST_P(EdgeTest, NamesMayHoldQuotesAndSql) {
   }
   playground().execute("CREATE TABLE b (id int); INSERT INTO " + table +
                        " VALUES (1, 'x'), (2, NULL), (3, 'it''s')");
-  const JobOnDisk job({{"source.url", quoted(playground().url())},
-                       {"source.table", quoted(playground().table(table))},
-                       {"source.where", quoted(key + " < 3")},
-                       {"target.table", quoted(playground().table("\"copy of \"\"a\""))},
+  const JobOnDisk job({{"source.url", toml_string(playground().url())},
+                       {"source.table", toml_string(playground().table(table))},
+                       {"source.where", toml_string(key + " < 3")},
+                       {"target.table", toml_string(playground().table("\"copy of \"\"a\""))},
                        {"target.ledger", "\"on\""},
                        {"batch.size", "1"}});
 
@@ -152,7 +153,8 @@ class Application {
  public:
   explicit Application(const std::string& url, std::string table) : table_(std::move(table)) {
     if (url.starts_with("sqlite:")) {
-      sqlite_ = std::make_unique<SqliteConnection>(url.substr(7), SqliteConnection::Mode::read_write);
+      sqlite_ =
+          std::make_unique<SqliteConnection>(url.substr(7), SqliteConnection::Mode::read_write);
     } else {
       postgres_ = std::make_unique<PgConnection>(url, "application", "application");
     }
@@ -204,14 +206,14 @@ TEST_P(EdgeTest, ARowThatChangesBetweenItsReadAndItsWriteIsReadAgain) {
   Program run = job.start({"--workers=1"}, "chunk.after_read=wait(" + go + ")@1");
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); }));
 
-  playground().execute("UPDATE users SET full_name = 'Zoe Zed' WHERE id = 2; "
-                       "DELETE FROM users WHERE id = 3");
+  playground().execute(
+      "UPDATE users SET full_name = 'Zoe Zed' WHERE id = 2; "
+      "DELETE FROM users WHERE id = 3");
   write_file(go, "");
   const ProgramEnd end = run.wait();
 
   EXPECT_EQ(end.exit_code, 0) << end;
-  EXPECT_EQ(all("users"),
-            (std::vector<std::string>{"1|Ann Lee|Ann|Lee", "2|Zoe Zed|Zoe|Zed"}));
+  EXPECT_EQ(all("users"), (std::vector<std::string>{"1|Ann Lee|Ann|Lee", "2|Zoe Zed|Zoe|Zed"}));
   EXPECT_GE(job.status()["rows"]["conflicts"], 1);
 }
 

@@ -4,7 +4,7 @@
 
 namespace backfill {
 
-std::string quoted(const std::string& text) {
+std::string toml_string(const std::string& text) {
   return nlohmann::json(text).dump();  // the escapes of JSON are those of TOML
 }
 
@@ -17,7 +17,7 @@ std::string plugin_path(const std::string& name) {
 }
 
 JobOnDisk::JobOnDisk(const std::map<std::string, std::string>& keys)
-    : keys_{{"name", quoted("job")},
+    : keys_{{"name", toml_string("job")},
             {"batch.size", "20"},
             {"batch.min_size", "1"},
             {"batch.adaptive", "false"}} {

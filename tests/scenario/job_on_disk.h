@@ -21,7 +21,7 @@ class JobOnDisk {
  public:
   using Words = std::vector<std::string>;
 
-  // Dotted keys and their values as TOML: `{"source.url", quoted(url)}`. Batches of 20 rows
+  // Dotted keys and their values as TOML: `{"source.url", toml_string(url)}`. Batches of 20 rows
   // unless said otherwise, so that a small table makes many.
   explicit JobOnDisk(const std::map<std::string, std::string>& keys);
 
@@ -51,6 +51,6 @@ class JobOnDisk {
 };
 
 // A TOML string.
-std::string quoted(const std::string& text);
+std::string toml_string(const std::string& text);
 
 }  // namespace backfill

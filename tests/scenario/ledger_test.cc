@@ -29,9 +29,9 @@ std::string insert_accounts(int count) {
 }
 
 std::map<std::string, std::string> doubling(const std::string& url, const std::string& table) {
-  return {{"source.url", quoted(url)},
-          {"source.table", quoted(table)},
-          {"transform.plugin", quoted(plugin_path("double_balance"))}};
+  return {{"source.url", toml_string(url)},
+          {"source.table", toml_string(table)},
+          {"transform.plugin", toml_string(plugin_path("double_balance"))}};
 }
 
 class LedgerTest : public ::testing::TestWithParam<Engine> {
@@ -135,9 +135,8 @@ TEST(OrphanedCommit, IsWaitedForByTheNextRunner) {
   first.send(SIGKILL);
   EXPECT_EQ(first.wait().signal, SIGKILL);
   Program second = job.start({"--resume", "--workers=1"});
-  const bool waits = wait_until([&] {
-    return server.value("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0";
-  });
+  const bool waits = wait_until(
+      [&] { return server.value("SELECT count(*) FROM pg_locks WHERE NOT granted") != "0"; });
   ASSERT_TRUE(standby(""));
   const ProgramEnd end = second.wait();
 

@@ -53,29 +53,41 @@ std::string text_of(std::uint64_t number) {
 
 const std::vector<KeyKind>& key_kinds() {
   static const std::vector<KeyKind> kinds = {
-      {"bigint", true, {"k1 bigint NOT NULL"},
+      {"bigint",
+       true,
+       {"k1 bigint NOT NULL"},
        [](std::uint64_t number) {
          const auto value = static_cast<std::int64_t>(number) - (std::int64_t{1} << 50);
          return std::vector<std::string>{std::to_string(value)};
        }},
-      {"text", true, {"k1 text NOT NULL"},
+      {"text",
+       true,
+       {"k1 text NOT NULL"},
        [](std::uint64_t number) { return std::vector<std::string>{text_of(number)}; }},
-      {"composite", true, {"k1 text NOT NULL", "k2 integer NOT NULL"},
+      {"composite",
+       true,
+       {"k1 text NOT NULL", "k2 integer NOT NULL"},
        [](std::uint64_t number) {
          return std::vector<std::string>{text_of(number >> 8 & 7),
                                          std::to_string(static_cast<int>(number & 0xFF) - 99)};
        }},
-      {"uuid", false, {"k1 uuid NOT NULL"},
+      {"uuid",
+       false,
+       {"k1 uuid NOT NULL"},
        [](std::uint64_t number) {
          return std::vector<std::string>{"md5('" + std::to_string(number) + "')::uuid"};
        }},
-      {"timestamptz", false, {"k1 timestamptz NOT NULL"},
+      {"timestamptz",
+       false,
+       {"k1 timestamptz NOT NULL"},
        [](std::uint64_t number) {
          return std::vector<std::string>{"'2020-01-01 00:00Z'::timestamptz + interval '" +
                                          std::to_string(number % 4'000'000'000'000) +
                                          " microseconds'"};
        }},
-      {"numeric", false, {"k1 numeric NOT NULL"},
+      {"numeric",
+       false,
+       {"k1 numeric NOT NULL"},
        [](std::uint64_t number) {
          return std::vector<std::string>{"-" + std::to_string(number) + ".50"};
        }},
@@ -141,19 +153,20 @@ class Model {
   Playground& target() { return other_ ? *other_ : *source_; }
 
   Keys job_keys() {
-    Keys keys = {{"source.url", quoted(source_->url())},
-                 {"source.table", quoted(source_->table("users"))},
+    Keys keys = {{"source.url", toml_string(source_->url())},
+                 {"source.table", toml_string(source_->table("users"))},
                  {"limits.retries", "4"}};
     std::string columns;
-    for (const std::string& name : key_names()) columns += quoted(name) + ", ";
-    keys["source.columns"] = "[" + columns + quoted("n") + ", " + quoted("full_name") + "]";
+    for (const std::string& name : key_names()) columns += toml_string(name) + ", ";
+    keys["source.columns"] =
+        "[" + columns + toml_string("n") + ", " + toml_string("full_name") + "]";
     if (round_.has_where) keys["source.where"] = "\"keep = 1\"";
-    if (round_.has_plugin) keys["transform.plugin"] = quoted(plugin_path("split_full_name"));
+    if (round_.has_plugin) keys["transform.plugin"] = toml_string(plugin_path("split_full_name"));
     if (round_.has_ledger) keys["target.ledger"] = "\"on\"";
     if (round_.mode == "in place") return keys;
-    keys["target.url"] = quoted(target().url());
-    keys["target.table"] = quoted(target().table("people"));
-    keys["target.write"] = quoted(round_.mode);
+    keys["target.url"] = toml_string(target().url());
+    keys["target.table"] = toml_string(target().table("people"));
+    keys["target.write"] = toml_string(round_.mode);
     return keys;
   }
 
@@ -178,9 +191,9 @@ class Model {
   }
 
   int wanted() const {
-    return static_cast<int>(std::count_if(
-        source_rows_.begin(), source_rows_.end(),
-        [&](const SourceRow& row) { return !round_.has_where || row.is_wanted; }));
+    return static_cast<int>(
+        std::count_if(source_rows_.begin(), source_rows_.end(),
+                      [&](const SourceRow& row) { return !round_.has_where || row.is_wanted; }));
   }
 
  private:
@@ -295,8 +308,7 @@ void play(std::uint64_t seed) {
     const std::string faults = random_faults(round.random);
     end = job.run(random_words(round.random), faults);
     story += faults + ": exit " + std::to_string(end.exit_code) + "\n";
-    ASSERT_TRUE(end.signal == SIGKILL || end.exit_code == 0 || end.exit_code == 1)
-        << story << end;
+    ASSERT_TRUE(end.signal == SIGKILL || end.exit_code == 0 || end.exit_code == 1) << story << end;
     if (end.exit_code == 0) break;
   }
   if (end.exit_code != 0) end = job.run(random_words(round.random));

@@ -39,12 +39,12 @@ class RejectTest : public ::testing::TestWithParam<std::tuple<Engine, By>> {
     playground_->execute("CREATE TABLE people (id bigint NOT NULL PRIMARY KEY, first_name text" +
                          check + ")");
     const char* plugin = by_plugin() ? "picky_copy" : "split_full_name";
-    Keys keys = {{"source.url", quoted(playground_->url())},
-                 {"source.table", quoted(playground_->table("users"))},
+    Keys keys = {{"source.url", toml_string(playground_->url())},
+                 {"source.table", toml_string(playground_->table("users"))},
                  {"source.columns", R"(["id", "full_name"])"},
-                 {"target.table", quoted(playground_->table("people"))},
+                 {"target.table", toml_string(playground_->table("people"))},
                  {"target.write", "\"upsert\""},
-                 {"transform.plugin", quoted(plugin_path(plugin))}};
+                 {"transform.plugin", toml_string(plugin_path(plugin))}};
     if (!by_plugin()) playground_->execute("ALTER TABLE people ADD COLUMN last_name text");
     return JobOnDisk(keys);
   }
@@ -131,15 +131,16 @@ TEST_P(RejectTest, AllowsAsManyAsTheLimitSays) {
 }
 
 TEST_P(RejectTest, KeepsEachDeadLetterOnceAcrossCrashes) {
-  for (const char* failpoint : {"target.after_commit", "checkpoint.before_commit",
-                                "checkpoint.after_commit"}) {
+  for (const char* failpoint :
+       {"target.after_commit", "checkpoint.before_commit", "checkpoint.after_commit"}) {
     for (const char* ledger : {"on", "off"}) {
       SCOPED_TRACE(std::string(failpoint) + " with ledger " + ledger);
-      playground_->execute("DROP TABLE IF EXISTS users; DROP TABLE IF EXISTS people; "
-                           "DROP TABLE IF EXISTS backfill_ledger");
+      playground_->execute(
+          "DROP TABLE IF EXISTS users; DROP TABLE IF EXISTS people; "
+          "DROP TABLE IF EXISTS backfill_ledger");
       const Ids bad{2, 30, 31, 99};
       JobOnDisk job = job_with(bad);
-      job.change({{"target.ledger", quoted(ledger)}});
+      job.change({{"target.ledger", toml_string(ledger)}});
 
       const ProgramEnd crashed = job.run({"--workers=2"}, std::string(failpoint) + "=crash@2");
       const ProgramEnd end = job.run({"--resume"});
@@ -153,14 +154,14 @@ TEST_P(RejectTest, KeepsEachDeadLetterOnceAcrossCrashes) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    By, RejectTest,
-    ::testing::Combine(::testing::Values(Engine::sqlite, Engine::postgres),
-                       ::testing::Values(By::database, By::plugin)),
-    [](const auto& tested) {
-      return std::string(engine_name(std::get<0>(tested.param))) +
-             (std::get<1>(tested.param) == By::plugin ? "ThePlugin" : "TheDatabase");
-    });
+INSTANTIATE_TEST_SUITE_P(By, RejectTest,
+                         ::testing::Combine(::testing::Values(Engine::sqlite, Engine::postgres),
+                                            ::testing::Values(By::database, By::plugin)),
+                         [](const auto& tested) {
+                           return std::string(engine_name(std::get<0>(tested.param))) +
+                                  (std::get<1>(tested.param) == By::plugin ? "ThePlugin"
+                                                                           : "TheDatabase");
+                         });
 
 }  // namespace
 }  // namespace backfill

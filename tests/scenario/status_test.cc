@@ -32,9 +32,9 @@ class StatusTest : public ::testing::TestWithParam<Engine> {
   Playground& playground() { return *playground_; }
 
   Keys keys() const {
-    return {{"source.url", quoted(playground_->url())},
-            {"source.table", quoted(playground_->table("users"))},
-            {"transform.plugin", quoted(plugin_path("split_full_name"))}};
+    return {{"source.url", toml_string(playground_->url())},
+            {"source.table", toml_string(playground_->table("users"))},
+            {"transform.plugin", toml_string(plugin_path("split_full_name"))}};
   }
 
   std::vector<std::string> contents() {
@@ -48,9 +48,9 @@ class StatusTest : public ::testing::TestWithParam<Engine> {
 void expect_shape(const json& status) {
   EXPECT_EQ(names_of(status),
             (std::set<std::string>{"job", "run_id", "state", "reason", "rows", "progress",
-                                   "rate_rows_per_s", "eta_s", "watermark", "end_key",
-                                   "batch_size", "workers", "share", "pressure", "batches",
-                                   "started_at", "updated_at", "elapsed_s", "throttled_s"}));
+                                   "rate_rows_per_s", "eta_s", "watermark", "end_key", "batch_size",
+                                   "workers", "share", "pressure", "batches", "started_at",
+                                   "updated_at", "elapsed_s", "throttled_s"}));
   EXPECT_EQ(names_of(status["rows"]),
             (std::set<std::string>{"read", "written", "skipped", "rejected", "unchanged",
                                    "conflicts", "estimated_total"}));
@@ -194,7 +194,7 @@ TEST_P(StatusTest, OfAPlanChangesNothing) {
 
 TEST_P(StatusTest, OfAPlanIsRefusedWhereTheRunWouldBe) {
   Keys wrong = keys();
-  wrong["target.table"] = quoted(playground().table("nobody"));
+  wrong["target.table"] = toml_string(playground().table("nobody"));
   const JobOnDisk job(wrong);
 
   const ProgramEnd plan = job.call("plan");

@@ -26,9 +26,9 @@ class StopTest : public ::testing::TestWithParam<Engine> {
   Playground& playground() { return *playground_; }
 
   std::map<std::string, std::string> keys() const {
-    return {{"source.url", quoted(playground_->url())},
-            {"source.table", quoted(playground_->table("users"))},
-            {"transform.plugin", quoted(plugin_path("split_full_name"))}};
+    return {{"source.url", toml_string(playground_->url())},
+            {"source.table", toml_string(playground_->table("users"))},
+            {"transform.plugin", toml_string(plugin_path("split_full_name"))}};
   }
 
   // Names that are there but not split yet.
@@ -38,8 +38,10 @@ class StopTest : public ::testing::TestWithParam<Engine> {
   }
 
   bool some_are_done() {
-    return wait_until([&] { return !playground_->value(
-        "SELECT id FROM users WHERE first_name IS NOT NULL LIMIT 1").empty(); });
+    return wait_until([&] {
+      return !playground_->value("SELECT id FROM users WHERE first_name IS NOT NULL LIMIT 1")
+                  .empty();
+    });
   }
 
   void expect_stopped_and_resumable(const JobOnDisk& job, const std::string& reason) {
@@ -68,8 +70,8 @@ TEST_P(StopTest, SigtermAndSigintFinishTheBatchAndExitWith75) {
     const ProgramEnd end = run.wait(5s);
 
     EXPECT_EQ(end.exit_code, 75) << end;
-    expect_stopped_and_resumable(
-        job, signal == SIGTERM ? "stopped by SIGTERM" : "stopped by SIGINT");
+    expect_stopped_and_resumable(job,
+                                 signal == SIGTERM ? "stopped by SIGTERM" : "stopped by SIGINT");
   }
 }
 
@@ -95,9 +97,9 @@ TEST_P(StopTest, ARestAndABackoffEndAtOnce) {
     const char* failpoint;
     const char* sign;
   };
-  for (const Wait& wait : {Wait{"throttle.share=0.001", "chunk.after_read=delay(100ms)@1", ""},
-                           Wait{"limits.retries=50", "chunk.after_transform=error(40001)",
-                                "will try again"}}) {
+  for (const Wait& wait :
+       {Wait{"throttle.share=0.001", "chunk.after_read=delay(100ms)@1", ""},
+        Wait{"limits.retries=50", "chunk.after_transform=error(40001)", "will try again"}}) {
     SCOPED_TRACE(wait.option);
     playground().execute("UPDATE users SET first_name = NULL, last_name = NULL");
     const JobOnDisk job(keys());
@@ -125,8 +127,9 @@ TEST_P(StopAtTheServerTest, CancelsAStatementThatOutlastsTheGrace) {
   const JobOnDisk job(keys());
   Program run = job.start({"--workers=1", "--grace=200ms"});
   ASSERT_TRUE(wait_until([&] {
-    return playground().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                              "'PgSleep' AND application_name = 'backfill:job'") == "1";
+    return playground().value(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+               "'PgSleep' AND application_name = 'backfill:job'") == "1";
   }));
 
   run.send(SIGTERM);
@@ -135,6 +138,20 @@ TEST_P(StopAtTheServerTest, CancelsAStatementThatOutlastsTheGrace) {
   EXPECT_EQ(end.exit_code, 75) << end;
   playground().execute("DROP TRIGGER slow ON users");
   expect_stopped_and_resumable(job, "stopped by SIGTERM");
+}
+
+TEST_P(StopTest, ABatchThatCannotEvenBeCancelledIsLeftBehind) {
+  const JobOnDisk job(keys());
+  const std::string never = (job.folder() / "never").string();
+  Program run =
+      job.start({"--workers=1", "--grace=100ms"}, "target.before_commit=wait(" + never + ")@3");
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(never + ".reached"); }));
+
+  run.send(SIGTERM);
+  const ProgramEnd end = run.wait(10s);
+
+  EXPECT_EQ(end.exit_code, 75) << end;
+  expect_stopped_and_resumable(job, "stopped with a batch in flight");
 }
 
 TEST_P(StopTest, MaxRuntimeIsAPlannedStop) {

@@ -23,9 +23,9 @@ constexpr const char* kNotDone =
     "DISTINCT FROM 'Lee' || id";
 
 Keys keys_for(const std::string& url) {
-  return {{"source.url", quoted(url)},
+  return {{"source.url", toml_string(url)},
           {"source.table", "\"public.users\""},
-          {"transform.plugin", quoted(plugin_path("split_full_name"))}};
+          {"transform.plugin", toml_string(plugin_path("split_full_name"))}};
 }
 
 TEST(ServerInTrouble, MayBeKilledAndStartAgainWithinTheRun) {
@@ -61,8 +61,9 @@ TEST_F(SessionInTrouble, MayBeTerminatedAgainAndAgain) {
   Program run = job.start({"--workers=2"}, "chunk.after_read=delay(30ms)");
   for (int time = 1; time <= 2; ++time) {
     ASSERT_TRUE(wait_until([&] { return job.status()["rows"]["read"] >= 40 * time; }));
-    execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
-            "'backfill:job'");
+    execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
+        "'backfill:job'");
   }
   const ProgramEnd end = run.wait();
 
@@ -89,9 +90,10 @@ TEST_F(SessionInTrouble, WaitsForALockThatIsHeldLongerThanItsLimit) {
 }
 
 TEST_F(SessionInTrouble, CutsAChunkThatTakesLongerThanTheStatementTimeout) {
-  execute("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
-          "'BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END'; CREATE TRIGGER slow BEFORE UPDATE ON "
-          "users FOR EACH ROW WHEN (NEW.id <= 20) EXECUTE FUNCTION slow()");
+  execute(
+      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END'; CREATE TRIGGER slow BEFORE UPDATE ON "
+      "users FOR EACH ROW WHEN (NEW.id <= 20) EXECUTE FUNCTION slow()");
   const JobOnDisk job(keys_for(url() + "&options=-c%20statement_timeout%3D200ms"));
 
   const ProgramEnd end = job.run({"--workers=1"});

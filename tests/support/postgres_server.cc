@@ -27,8 +27,7 @@ std::string bin_folder() {
   if (const char* given = std::getenv("PGBIN")) return given;
   std::vector<std::pair<int, std::string>> found;
   std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
+  for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
     const std::filesystem::path bin = entry.path() / "bin";
     if (!std::filesystem::exists(bin / "initdb")) continue;
     found.emplace_back(std::atoi(entry.path().filename().c_str()), bin.string());
@@ -60,8 +59,8 @@ PostgresServer::PostgresServer(const std::string& auth_method) : bin_(bin_folder
                   "--locale=C.UTF-8", "-E", "UTF8", "--auth=" + auth_method,
                   "--pwfile=" + folder() + "/password"}));
   const std::string configuration = folder() + "/data/postgresql.conf";
-  write_file(configuration, read_file(configuration) + settings +
-                                "unix_socket_directories = '" + folder() + "'\n");
+  write_file(configuration, read_file(configuration) + settings + "unix_socket_directories = '" +
+                                folder() + "'\n");
   superuser_ = auth_method == "trust" ? "postgres" : "postgres:secret";
   start();
 }
@@ -82,9 +81,9 @@ std::string PostgresServer::url(const std::string& userinfo) const {
 }
 
 void PostgresServer::control(const std::string& words) {
-  must(as_server({"sh", "-c",
-                  bin_ + "/pg_ctl -D " + folder() + "/data -l " + folder() + "/server.log " +
-                      words}));
+  must(as_server(
+      {"sh", "-c",
+       bin_ + "/pg_ctl -D " + folder() + "/data -l " + folder() + "/server.log " + words}));
 }
 
 // After a kill it is refused as long as a session of the old one lives.
@@ -108,7 +107,8 @@ void PostgresServer::kill() {
 }
 
 PgConnection& PostgresServer::connection() {
-  if (!connection_) connection_ = std::make_unique<PgConnection>(url(superuser_), "fixture", "test server");
+  if (!connection_)
+    connection_ = std::make_unique<PgConnection>(url(superuser_), "fixture", "test server");
   return *connection_;
 }
 
