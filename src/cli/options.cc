@@ -131,20 +131,30 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
   return command;
 }
 
+// What `run` would do is what `plan` tells, with the same settings.
+void add_settings(CLI::App& command) {
+  command.add_option("--workers", "workers, each with connections of its own")->option_text("N");
+  command.add_option("--batch-size", "rows of the first batch")->option_text("N");
+  command.add_option("--max-runtime", "stop as planned after this time, such as 2h")
+      ->option_text("TIME");
+  command.add_flag("--no-throttle")->description("work at full speed whatever the load");
+}
+
 void add_run(CLI::App& app) {
   CLI::App* run = add_command(app, "run", "Page, transform, write, checkpoint: the main job");
+  add_settings(*run);
   run->add_flag("--resume")->description("go on from the checkpoint; start when there is none");
   run->add_flag("--restart")->description("forget the checkpoint and start over");
   run->add_flag("--force")->description("resume although the job has changed");
-  run->add_option("--workers", "workers, each with connections of its own")->option_text("N");
-  run->add_option("--batch-size", "rows of the first batch")->option_text("N");
-  run->add_option("--max-runtime", "stop as planned after this time, such as 2h")
-      ->option_text("TIME");
   run->add_option("--grace", "how long batches in flight may take after a stop request; 20s")
       ->option_text("TIME");
   run->add_flag("--dry-run")->description("the same as plan");
-  run->add_flag("--no-throttle")->description("work at full speed whatever the load");
   run->add_option("--progress", "auto, bar, log or none")->option_text("STYLE");
+}
+
+void add_plan(CLI::App& app) {
+  add_settings(*add_command(app, "plan",
+                            "What run would do: settings, SQL, estimates, hazards; reads only"));
 }
 
 void add_status(CLI::App& app) {
@@ -172,11 +182,25 @@ Options to_options(const CLI::App& command) {
   if (const auto value = given(command, "--grace")) options.grace = grace_of(*value);
   options.start = {is_set(command, "--resume"), is_set(command, "--restart"),
                    is_set(command, "--force")};
+  if (options.start.resume && options.start.restart) {
+    throw Error(ExitCode::usage, "--resume and --restart exclude each other: go on, or start over");
+  }
   options.dry_run = is_set(command, "--dry-run");
   options.json = is_set(command, "--json");
   options.watch = is_set(command, "--watch");
   options.dead_letters = is_set(command, "--dead-letters");
   return options;
+}
+
+// Names the word that is no command, where CLI11 only says that one is missing.
+void check_command(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  const std::string word = argv[1];
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == word) return;
+  }
+  throw Error(ExitCode::usage,
+              "there is no command \"" + word + "\"; commands are run, plan and status");
 }
 
 }  // namespace
@@ -187,7 +211,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.fallthrough(false);
   add_run(app);
-  add_command(app, "plan", "What run would do: settings, SQL, estimates, hazards; reads only");
+  add_plan(app);
   add_status(app);
 
   ParsedCommandLine parsed;
@@ -198,6 +222,7 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
     parsed.is_answered = true;
     return parsed;
   } catch (const CLI::ParseError& error) {
+    check_command(app, argc, argv);
     throw Error(ExitCode::usage, std::string(error.what()) + "; see backfill --help");
   }
   parsed.options = to_options(*app.get_subcommands().front());

@@ -72,6 +72,19 @@ void log_end(Log& log, const RunOutcome& outcome) {
   log.write(good ? LogLevel::info : LogLevel::warning, run_state_name(outcome.state), fields);
 }
 
+// A crash right after the last save leaves the ledger's rows behind; a runner that holds the job
+// by now has rows of its own there.
+void forget_ledger(const Assembly& assembly, const std::string& run_id) {
+  const RunParts parts = make_run_parts(assembly, run_id);
+  if (!parts.ledger) return;
+  try {
+    parts.lock->acquire();
+    parts.ledger->clear();
+  } catch (const Error& error) {
+    if (error.exit_code() != ExitCode::other_runner) throw;
+  }
+}
+
 // A run whose rows were all visited already: says so, and judges its rejects by today's limit.
 ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
                       const Fingerprint& fingerprint) {
@@ -122,8 +135,10 @@ ExitCode run_command(const Options& options) {
 
   const StartDecision decision =
       decide_start(saved, store.fingerprint(), assembly.fingerprint, options.start);
-  if (decision.kind == StartKind::finished)
+  if (decision.kind == StartKind::finished) {
+    forget_ledger(assembly, saved->run_id);
     return finish_again(store, *saved, job, assembly.fingerprint);
+  }
   if (!decision.forgotten.empty())
     log.write(LogLevel::warning, "forgotten", {{"run", decision.forgotten}});
   if (!decision.forced.empty())

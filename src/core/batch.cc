@@ -48,30 +48,8 @@ std::string number_text(Number number) {
   return {text, std::to_chars(text, text + sizeof text, number).ptr};
 }
 
-std::size_t fixed_size(Kind kind) {
-  switch (kind) {
-    case Kind::boolean:
-      return 1;
-    case Kind::int16:
-      return 2;
-    case Kind::int32:
-    case Kind::float32:
-    case Kind::date:
-      return 4;
-    case Kind::int64:
-    case Kind::float64:
-    case Kind::timestamp:
-    case Kind::timestamptz:
-      return 8;
-    case Kind::uuid:
-      return 16;
-    default:
-      return 0;
-  }
-}
-
 std::string display_value(Kind kind, std::string_view bytes) {
-  const std::size_t fixed = fixed_size(kind);
+  const auto fixed = static_cast<std::size_t>(facts_of(kind).size);
   if (fixed != 0 && bytes.size() != fixed) return hex(bytes);
   const std::uint64_t raw = fixed == 0 || fixed > 8 ? 0 : big_endian(bytes);
   switch (kind) {

@@ -33,8 +33,15 @@ enum class Kind : std::uint8_t {
   numeric = BACKFILL_NUMERIC,
 };
 
-// `text`, `int64`, …: the word used in messages.
-const char* kind_name(Kind kind);
+// What there is to know of a kind.
+struct KindFacts {
+  Kind kind;
+  const char* name;   // `text`, `int64`, …: the word used in messages
+  const char* type;   // PostgreSQL's type with this binary form; empty for `other`
+  std::uint32_t oid;  // of that type
+  std::int32_t size;  // bytes that a value always has; 0 when it varies
+};
+const KindFacts& facts_of(Kind kind);
 
 struct Column {
   std::string name;  // as the database spells it, unquoted

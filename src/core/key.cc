@@ -18,8 +18,9 @@ std::string Key::to_json() const {
     return nlohmann::json(values).dump();
   } catch (const nlohmann::json::type_error&) {
     // A key that is kept as something else would be looked for in vain.
-    throw Error(ErrorKind::stop, "keep key " + display() +
-                                     ": it is not valid UTF-8; a database in SQL_ASCII needs a key of another type");
+    throw Error(ErrorKind::stop,
+                "keep key " + display() +
+                    ": it is not valid UTF-8; a database in SQL_ASCII needs a key of another type");
   }
 }
 

@@ -8,38 +8,13 @@
 namespace backfill {
 namespace {
 
-// PostgreSQL's type for what a plugin sends.
-Column plugin_column(const std::string& name, Kind kind) {
-  struct Sent {
-    Kind kind;
-    const char* type;
-    std::uint32_t oid;
-  };
-  static constexpr Sent kSent[] = {
-      {Kind::boolean, "boolean", 16},
-      {Kind::int16, "smallint", 21},
-      {Kind::int32, "integer", 23},
-      {Kind::int64, "bigint", 20},
-      {Kind::float32, "real", 700},
-      {Kind::float64, "double precision", 701},
-      {Kind::text, "text", 25},
-      {Kind::bytes, "bytea", 17},
-      {Kind::date, "date", 1082},
-      {Kind::timestamp, "timestamp without time zone", 1114},
-      {Kind::timestamptz, "timestamp with time zone", 1184},
-      {Kind::uuid, "uuid", 2950},
-      {Kind::json, "json", 114},
-      {Kind::jsonb, "jsonb", 3802},
-      {Kind::numeric, "numeric", 1700},
-  };
+// A column of what a plugin sends, or of what travels as text.
+Column column_of_kind(const std::string& name, Kind kind) {
   Column column;
   column.name = name;
   column.kind = kind;
-  for (const Sent& sent : kSent) {
-    if (sent.kind != kind) continue;
-    column.type = sent.type;
-    column.oid = sent.oid;
-  }
+  column.type = facts_of(kind).type;
+  column.oid = facts_of(kind).oid;
   return column;
 }
 
@@ -110,7 +85,7 @@ class LayoutMaker {
                             ") travels as text");
     column.expression = expression + "::text";
     const std::string name = column.column.name;
-    column.column = plugin_column(name, Kind::text);
+    column.column = column_of_kind(name, Kind::text);
     return column;
   }
 
@@ -190,7 +165,7 @@ class LayoutMaker {
       if (target.generated)
         refuse("the plugin fills column " + target.name + ", which the database computes");
       WriteColumn column;
-      column.column = plugin_column(target.name, output.kind);
+      column.column = column_of_kind(target.name, output.kind);
       column.target = target;
       column.output = position++;
       layout_.write.push_back(std::move(column));

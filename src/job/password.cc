@@ -119,11 +119,20 @@ std::size_t find_secret_assignment(std::string_view text) {
   return first;
 }
 
+// `user:secret@host`, a URL whose scheme or slashes were forgotten.
+bool resembles_a_login(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == text.npos || colon == 0 || text.starts_with("sqlite:")) return false;
+  const std::size_t at = text.rfind('@');
+  return at != text.npos && at > colon + 1 && text.find_first_of(" \t\n\"'(") > at;
+}
+
 std::string keywords_without_password(const std::string& text) {
   const auto parameters = parse_keywords(text);
   if (!parameters || !all_known(*parameters)) {
     const std::size_t secret = find_secret_assignment(text);
-    return secret == text.npos ? text : text.substr(0, secret) + "...";
+    if (secret != text.npos) return text.substr(0, secret) + "...";
+    return resembles_a_login(text) ? text.substr(0, text.find(':')) + "..." : text;
   }
   if (!any_secret(*parameters)) return text;
   std::string result;

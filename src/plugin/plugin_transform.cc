@@ -59,29 +59,6 @@ std::string reason_of(backfill_error& error) {
   return reason.empty() ? "it gave no reason" : reason;
 }
 
-// The size that a value of this kind always has; 0 when it varies.
-std::int32_t fixed_length(Kind kind) {
-  switch (kind) {
-    case Kind::boolean:
-      return 1;
-    case Kind::int16:
-      return 2;
-    case Kind::int32:
-    case Kind::float32:
-    case Kind::date:
-      return 4;
-    case Kind::int64:
-    case Kind::float64:
-    case Kind::timestamp:
-    case Kind::timestamptz:
-      return 8;
-    case Kind::uuid:
-      return 16;
-    default:
-      return 0;
-  }
-}
-
 }  // namespace
 
 PluginColumns bind_columns(const Plugin& plugin, const PluginOffer& offer) {
@@ -248,13 +225,13 @@ void PluginTransform::take_outputs(std::size_t row) {
   const auto& columns = instance_.columns().outputs;
   const backfill_cell* cell = outputs_.data() + row * columns.size();
   for (std::size_t i = 0; i < columns.size(); ++i, ++cell) {
-    const std::int32_t fixed = fixed_length(columns[i].kind);
+    const std::int32_t fixed = facts_of(columns[i].kind).size;
     const bool is_whole =
         cell->length == -1 || (cell->length >= 0 && (cell->bytes != nullptr || cell->length == 0) &&
                                (fixed == 0 || cell->length == fixed));
     if (!is_whole)
       fail(fmt::format("filled output {} with {} bytes, which is no {}", i, cell->length,
-                       kind_name(columns[i].kind)));
+                       facts_of(columns[i].kind).name));
     output_cells_[i] = {cell->length > 0 ? static_cast<const char*>(cell->bytes) : "",
                         cell->length};
   }

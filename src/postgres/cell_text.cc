@@ -109,7 +109,7 @@ std::string cell_text(const DynamicCell& cell, const PgType& type) {
     case Kind::text:
       return type.kind == Kind::bytes ? "\\x" + hex(bytes) : std::string(bytes);
     default:
-      reject(fmt::format("a value of kind {}", kind_name(cell.kind)), type);
+      reject(fmt::format("a value of kind {}", facts_of(cell.kind).name), type);
   }
 }
 

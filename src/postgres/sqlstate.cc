@@ -20,12 +20,21 @@ bool heals_by_itself(std::string_view sqlstate) {
   return false;
 }
 
+// What a row did, not what the server is: values, constraints, size limits of a row or an index
+// entry, a view's check option, and whatever a trigger or a function raises.
+bool is_about_rows(std::string_view sqlstate) {
+  for (const char* first_two : {"22", "23", "27", "38", "39", "44", "54", "P0"}) {
+    if (has_class(sqlstate, first_two)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 ErrorKind kind_of_sqlstate(std::string_view sqlstate) {
   if (heals_by_itself(sqlstate)) return ErrorKind::retry;
   if (sqlstate == "57014") return ErrorKind::too_large;
-  if (has_class(sqlstate, "22") || has_class(sqlstate, "23")) return ErrorKind::reject;
+  if (is_about_rows(sqlstate)) return ErrorKind::reject;
   return ErrorKind::stop;
 }
 

@@ -15,45 +15,6 @@ using Role = WriteColumn::Role;
 
 constexpr const char* stage = "pg_temp.backfill_stage";
 
-// PostgreSQL's type with the binary form of a kind; null for `other`.
-const char* kind_sql(Kind kind) {
-  switch (kind) {
-    case Kind::boolean:
-      return "boolean";
-    case Kind::int16:
-      return "smallint";
-    case Kind::int32:
-      return "integer";
-    case Kind::int64:
-      return "bigint";
-    case Kind::float32:
-      return "real";
-    case Kind::float64:
-      return "double precision";
-    case Kind::text:
-      return "text";
-    case Kind::bytes:
-      return "bytea";
-    case Kind::date:
-      return "date";
-    case Kind::timestamp:
-      return "timestamp without time zone";
-    case Kind::timestamptz:
-      return "timestamp with time zone";
-    case Kind::uuid:
-      return "uuid";
-    case Kind::json:
-      return "json";
-    case Kind::jsonb:
-      return "jsonb";
-    case Kind::numeric:
-      return "numeric";
-    case Kind::other:
-      return nullptr;
-  }
-  return nullptr;
-}
-
 // Built-in types are the same everywhere by number; others by name.
 bool is_same_type(const Column& sender, const Column& target) {
   if (sender.dynamic) return false;
@@ -114,8 +75,7 @@ std::string WriteSql::staged_type(std::size_t i) const {
   const Column& sender = spec_.columns[i].column;
   if (sender.dynamic) return "text";
   if (!needs_cast(i)) return types_[i].base_sql;
-  const char* type = kind_sql(sender.kind);
-  return type ? type : sender.type;
+  return sender.kind == Kind::other ? sender.type : facts_of(sender.kind).type;
 }
 
 std::string WriteSql::create_stage() const {
@@ -293,7 +253,7 @@ std::string conversion_note(const WriteColumn& column) {
   const std::string& target = column.target.type;
   const std::string arrow = fmt::format(
       "column {}: {} -> {}", column.target.name,
-      column.column.type.empty() ? kind_name(column.column.kind) : column.column.type, target);
+      column.column.type.empty() ? facts_of(column.column.kind).name : column.column.type, target);
   if (!column.column.dynamic) return arrow + ", cast by the server";
   switch (column.target.kind) {
     case Kind::date:

@@ -134,6 +134,15 @@ TEST_F(OptionsTest, LetAFlagWinOverTheEnvironment) {
   EXPECT_EQ(parse({"run", "job.toml", "--grace", "1s"}).options.grace, std::chrono::seconds(1));
 }
 
+TEST_F(OptionsTest, ThatAreSettingsOfRunAreSettingsOfPlan) {
+  set_environment("BACKFILL_WORKERS", "3");
+  set_environment("BACKFILL_NO_THROTTLE", "1");
+
+  EXPECT_EQ(overrides({"plan", "job.toml", "--batch-size", "7"}),
+            "run.workers=3 (environment)\nthrottle.enabled=false (environment)\n"
+            "batch.size=7 (flag)");
+}
+
 TEST_F(OptionsTest, OfRunInTheEnvironmentDoNotDisturbOtherCommands) {
   set_environment("BACKFILL_RESUME", "1");
   set_environment("BACKFILL_WORKERS", "nonsense");
@@ -172,6 +181,16 @@ TEST_F(OptionsTest, NameTheOptionAndTheValueThatIsWrong) {
   EXPECT_EQ(refusal({"run", "job.toml", "--set", "batch.size"}),
             "--set batch.size: write --set KEY=VALUE, such as --set batch.size=500");
   EXPECT_NE(refusal({"run", "job.toml", "--set", "=5"}), "not refused");
+}
+
+TEST_F(OptionsTest, NameTheWordThatIsNoCommand) {
+  EXPECT_EQ(refusal({"walk", "job.toml"}),
+            "there is no command \"walk\"; commands are run, plan and status");
+}
+
+TEST_F(OptionsTest, RefuseToGoOnAndToStartOverBeforeAnyFileIsTouched) {
+  EXPECT_EQ(refusal({"run", "job.toml", "--resume", "--restart"}),
+            "--resume and --restart exclude each other: go on, or start over");
 }
 
 TEST_F(OptionsTest, NameTheVariableThatIsWrong) {

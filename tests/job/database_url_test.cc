@@ -34,7 +34,8 @@ TEST(WithoutPassword, RemovesPasswordsFromWhatLibpqReads) {
 
 TEST(WithoutPassword, LeavesOtherTextUntouched) {
   for (const std::string text :
-       {"", "sqlite:/var/lib/a.db", "postgresql:///shop", "postgresql://u@h:5432/db?sslmode=prefer",
+       {"", "sqlite:/var/lib/a.db", "sqlite:a@b.db", "email::text = 'a@b'", "postgresql:///shop",
+        "postgresql://u@h:5432/db?sslmode=prefer",
         "postgresql://[::1]:5432/db?application_name=a@b", "host=h  dbname=d user='a b'",
         "select 1 where a = 'b'", "https://example.com/reset-password", "https://a.com:8080/x?q=1",
         "see http://a.com for more", "en", "a=b"}) {
@@ -68,6 +69,8 @@ TEST(WithoutPassword, IsCautiousWithWhatIsMalformed) {
                                  "host=h dbname=postgresql://u:cr3t@h/db",
                                  "password='x' cr3t://b",
                                  "[\"postgresql://u:cr3t@h/db\", \"postgresql://u:cr3t@h2/db\"]",
+                                 "postgres:cr3t@h/db",
+                                 "u:cr3t@h",
                                  "cannot connect to postgresql://u:cr3t@h/db"}) {
     EXPECT_EQ(without_password(text).find("cr3t"), std::string::npos)
         << text << " became " << without_password(text);

@@ -10,7 +10,8 @@ TEST(Sqlstate, NamesTheRemedy) {
                            "57P03", "57P05", "25006", "25P03"}) {
     EXPECT_EQ(kind_of_sqlstate(code), ErrorKind::retry) << code;
   }
-  for (const char* code : {"22003", "22P02", "23505", "23514"}) {
+  for (const char* code :
+       {"22003", "22P02", "23505", "23514", "27000", "38000", "44000", "54000", "P0001"}) {
     EXPECT_EQ(kind_of_sqlstate(code), ErrorKind::reject) << code;
   }
   for (const char* code : {"28P01", "42501", "42P01", "3D000", "XX000", "57P04", ""}) {

@@ -19,7 +19,7 @@ namespace {
 using Keys = std::map<std::string, std::string>;
 using Random = std::mt19937_64;
 
-constexpr auto kTimeMax = std::chrono::seconds(25);
+constexpr auto kTimeMax = std::chrono::seconds(20);
 constexpr int kLaunchesMax = 5;  // with faults; then one without
 
 template <class Item>
