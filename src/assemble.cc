@@ -23,13 +23,20 @@ std::unique_ptr<Database> connect(const std::string& url, const std::string& job
   }
 }
 
-// Losing a connection later on is as bad as not getting one.
+// Losing a connection later on is as bad as not getting one; all else that a database answers
+// with is a reason not to begin.
 template <class Look>
 void look(ExitCode unreachable, Look look_at) {
   try {
     look_at();
   } catch (const Error& error) {
-    throw error.kind() == ErrorKind::retry ? error.ending_with(unreachable) : error;
+    if (error.kind() == ErrorKind::retry) throw error.ending_with(unreachable);
+    const bool is_an_answer =
+        (error.kind() == ErrorKind::stop || error.kind() == ErrorKind::reject) &&
+        !error.code().empty();
+    throw is_an_answer && error.exit_code() == ExitCode::failed
+        ? error.ending_with(ExitCode::unsafe)
+        : error;
   }
 }
 
@@ -119,8 +126,25 @@ std::vector<int> key_positions(const Layout& layout) {
   return positions;
 }
 
+// A version that is not written would be compared with nothing, and no row be replaced.
+std::string version_column(const Assembly& assembly) {
+  const std::string& name = assembly.job.target.version_column;
+  const auto is_it = [&](const WriteColumn& column) {
+    return column.role == WriteColumn::Role::value && column.target.name == name;
+  };
+  const auto& written = assembly.layout.write;
+  // SQLite knows columns by any case; its target looks for itself.
+  if (name.empty() || is_sqlite_url(assembly.job.target.url)) return name;
+  if (std::any_of(written.begin(), written.end(), is_it)) return name;
+  throw Error(ExitCode::unsafe,
+              fmt::format("target.version_column {} is not among the columns written to {}; add it "
+                          "to {} and to source.columns",
+                          name, assembly.target_table.name, assembly.target_table.name));
+}
+
 Fingerprint make_fingerprint(const Assembly& assembly) {
   Fingerprint fields = fingerprint(assembly.job);
+  fields["name"] = assembly.job.name;
   fields["source.key"] = join(assembly.source_table.key, ", ");
   fields["target.write"] = write_mode_name(assembly.write.mode);
   std::vector<std::string> key;
@@ -187,7 +211,7 @@ Assembly assemble(const Job& job) {
   assembly.write.columns = assembly.layout.write;
   assembly.write.key = key_positions(assembly.layout);
   assembly.write.mode = request.mode;
-  if (request.mode == WriteMode::upsert) assembly.write.version_column = job.target.version_column;
+  if (request.mode == WriteMode::upsert) assembly.write.version_column = version_column(assembly);
   decide_ledger(assembly);
 
   look(ExitCode::source_unreachable,

@@ -154,6 +154,11 @@ class LayoutMaker {
       layout_.notes.push_back("column " + name + " is computed by the target and not written");
       return;
     }
+    if (target.always_identity && request_.mode == WriteMode::update) {
+      layout_.notes.push_back("column " + name +
+                              " is GENERATED ALWAYS AS IDENTITY in the target and not updated");
+      return;
+    }
     add(WriteColumn::Role::value, read, target);
   }
 

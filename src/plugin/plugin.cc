@@ -70,7 +70,9 @@ std::vector<fs::path> candidates(const std::string& name, const fs::path& job_fi
   append_listed_folders(std::getenv("BACKFILL_PLUGIN_PATH"), folders);
   append_library_folders(folders);
   std::vector<fs::path> paths;
+  const bool is_file_name = fs::path(name).extension() == ".so";
   for (const fs::path& folder : folders) {
+    if (is_file_name) paths.push_back(folder / name);
     paths.push_back(folder / (name + ".so"));
     paths.push_back(folder / ("lib" + name + ".so"));
   }

@@ -222,6 +222,10 @@ void PgConnection::set_up_session() {
       "('IntervalStyle', 'postgres', true), ('extra_float_digits', '1', true), "
       "('bytea_output', 'hex', true), ('standard_conforming_strings', 'on', true), "
       "('row_security', 'off', true), {}"
+      // What the checkpoint calls done must outlive a crash of the server.
+      "('synchronous_commit', CASE WHEN pg_catalog.current_setting('synchronous_commit') "
+      "OPERATOR(pg_catalog.=) 'off' THEN 'local' ELSE "
+      "pg_catalog.current_setting('synchronous_commit') END, true), "
       "('jit', 'off', false), ('max_parallel_workers_per_gather', '0', false), "
       "('lock_timeout', '2s', false), ('statement_timeout', '{}ms', false), "
       "('idle_in_transaction_session_timeout', '60s', false), "

@@ -199,6 +199,7 @@ std::string WriteSql::on_conflict() const {
   Names stored;
   Names wanted;
   for (const std::size_t at : with_role(Role::value)) {
+    if (spec_.columns[at].target.always_identity) continue;  // can be inserted, never updated
     const std::string name = quote_identifier(spec_.columns[at].target.name);
     sets.push_back(name + " = excluded." + name);
     stored.push_back("t." + name);

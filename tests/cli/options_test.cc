@@ -64,12 +64,12 @@ TEST_F(OptionsTest, AreTheDefaultsWhenNothingIsSaid) {
 
 TEST_F(OptionsTest, TakeEveryFlagOfRun) {
   const Options options =
-      parse({"run", "job.toml", "--resume", "--restart", "--force", "--dry-run", "--grace", "5s",
-             "--progress", "none", "--log-level", "debug", "--log-format", "json"})
+      parse({"run", "job.toml", "--resume", "--force", "--dry-run", "--grace", "5s", "--progress",
+             "none", "--log-level", "debug", "--log-format", "json"})
           .options;
 
-  EXPECT_TRUE(options.start.resume && options.start.restart && options.start.force &&
-              options.dry_run);
+  EXPECT_TRUE(options.start.resume && options.start.force && options.dry_run);
+  EXPECT_TRUE(parse({"run", "job.toml", "--restart"}).options.start.restart);
   EXPECT_EQ(options.grace, std::chrono::seconds(5));
   EXPECT_EQ(options.progress, ProgressStyle::none);
   EXPECT_EQ(options.log_level, LogLevel::debug);

@@ -275,7 +275,7 @@ TEST(Layout, SendsUnreadableTypesAsTextToATargetThatReadsNoBinary) {
   const Layout layout = make_layout(request);
 
   EXPECT_EQ(layout.read[1].expression, "\"name\"::text");
-  EXPECT_EQ(layout.read[2].expression, "(a + b)::text");
+  EXPECT_EQ(layout.read[2].expression, "(a + b\n)::text");
 }
 
 // A key that travels as text was once read and written a second time.

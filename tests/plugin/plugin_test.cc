@@ -89,6 +89,13 @@ TEST_F(PluginTest, TakesAPathFromTheJobFilesFolder) {
             folder_ / "job/plugins/mine.so");
 }
 
+TEST_F(PluginTest, TakesAFileNameBesideTheJobFile) {
+  const fs::path job = make_folder("job");
+  copy("upper_name", job / "mine.so");
+
+  EXPECT_EQ(Plugin::open("mine.so", job)->path(), job / "mine.so");
+}
+
 TEST_F(PluginTest, SaysWhereItLooked) {
   ::setenv("BACKFILL_PLUGIN_PATH", "/nowhere", 1);
 

@@ -38,6 +38,12 @@ TEST_F(Connection, KeepsWhatTheUrlSaysButNotTextForms) {
   EXPECT_EQ(connection.query("SHOW timezone").text(0, 0), "UTC");
 }
 
+TEST_F(Connection, CommitsForGoodOnAServerThatPutsItOff) {
+  PgConnection connection(url() + "&options=-c%20synchronous_commit%3Doff", "job", "target");
+
+  EXPECT_EQ(connection.query("SHOW synchronous_commit").text(0, 0), "local");
+}
+
 TEST_F(Connection, OfAPlanWritesNothing) {
   execute("CREATE TABLE t (id int)");
   PgConnection connection(url(), "job", "target", {.read_only = true});

@@ -143,7 +143,11 @@ TEST(OrphanedCommit, IsWaitedForByTheNextRunner) {
     server.execute("SELECT pg_reload_conf()");
     return wait_until([&] { return server.value("SHOW synchronous_standby_names") == names; });
   };
+  // Sessions keep the setting that they begin with.
   server.execute("ALTER SYSTEM SET synchronous_commit = on");
+  server.execute("SELECT pg_reload_conf()");
+  const std::string conf = "SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'";
+  ASSERT_TRUE(wait_until([&] { return server.value(conf) == "on"; }));
   const std::string go = (job.folder() / "go").string();
   Program first = job.start({"--workers=1"}, "target.before_commit=wait(" + go + ")@2");
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); }));
