@@ -1,6 +1,7 @@
 #include "assemble.h"
 
 #include <fmt/format.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <cctype>
@@ -129,13 +130,16 @@ std::vector<int> key_positions(const Layout& layout) {
 // A version that is not written would be compared with nothing, and no row be replaced.
 std::string version_column(const Assembly& assembly) {
   const std::string& name = assembly.job.target.version_column;
+  // SQLite knows columns by any case.
+  const bool by_any_case = is_sqlite_url(assembly.job.target.url);
   const auto is_it = [&](const WriteColumn& column) {
-    return column.role == WriteColumn::Role::value && column.target.name == name;
+    const std::string& written = column.target.name;
+    const bool is_named =
+        by_any_case ? strcasecmp(written.c_str(), name.c_str()) == 0 : written == name;
+    return column.role == WriteColumn::Role::value && is_named;
   };
-  const auto& written = assembly.layout.write;
-  // SQLite knows columns by any case; its target looks for itself.
-  if (name.empty() || is_sqlite_url(assembly.job.target.url)) return name;
-  if (std::any_of(written.begin(), written.end(), is_it)) return name;
+  const auto& columns = assembly.layout.write;
+  if (name.empty() || std::any_of(columns.begin(), columns.end(), is_it)) return name;
   throw Error(ExitCode::unsafe,
               fmt::format("target.version_column {} is not among the columns written to {}; add it "
                           "to {} and to source.columns",

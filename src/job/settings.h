@@ -27,14 +27,14 @@ struct JobKey {
 
   std::string_view name;  // dotted
   Takes takes = Takes::value;
-  std::string_view allowed{};     // continues `must be …`
+  std::string_view allowed{};  // continues `must be …`
   // Puts the value into the job; false, with the job untouched, when it is not allowed.
   bool (*store)(Job& job, const Value& value) = nullptr;
-  std::string_view standard{};       // the default as --set would give it; empty: none
-  std::string_view when_unset{};     // what it means to have neither value nor default
+  std::string_view standard{};    // the default as --set would give it; empty: none
+  std::string_view when_unset{};  // what it means to have neither value nor default
   // A default that depends on what is in the job already; takes the place of `standard`.
   std::string (*derived)(const Job& job) = nullptr;
-  std::string_view option{};     // its own option of `run`, which is also BACKFILL_<OPTION>
+  std::string_view option{};  // its own option of `run`, which is also BACKFILL_<OPTION>
   bool is_required = false;
   bool is_acted_on = true;  // false: read and checked, without effect in this version
 };

@@ -228,6 +228,9 @@ std::vector<std::string> resolve_names(const std::string& table, const Columns& 
   return resolved;
 }
 
+// Counting so many rows takes a few milliseconds.
+constexpr std::int64_t counted_rows_max = 50'000;
+
 // The first, outermost estimate of a plan.
 std::optional<std::int64_t> planned_rows(PgConnection& connection, const std::string& table,
                                          const std::string& where) {
@@ -248,27 +251,49 @@ std::optional<std::int64_t> planned_rows(PgConnection& connection, const std::st
   throw error.within(setting).ending_with(lacks_privilege ? ExitCode::unsafe : ExitCode::usage);
 }
 
+// A table that was never analyzed says -1, before version 14 an empty table of no pages.
+bool was_analyzed(PgConnection& connection, const FoundTable& table) {
+  return !connection
+              .query(
+                  "SELECT coalesce(bool_or(c.reltuples < 0 OR (c.reltuples = 0 AND c.relpages = "
+                  "0)), true) FROM pg_catalog.pg_class AS c WHERE c.relkind = 'r' AND "
+                  "(c.oid = $1::oid OR c.oid IN "
+                  "(SELECT p.relid FROM pg_catalog.pg_partition_tree($1::oid::regclass) AS p))",
+                  {table.oid})
+              .boolean(0, 0);
+}
+
+// Of a table of few rows; none of one with more.
+std::optional<std::int64_t> count_few_rows(PgConnection& connection, const std::string& table,
+                                           const std::string& where) {
+  const PgResult all = connection.query(fmt::format(
+      "SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {}) AS r", table, counted_rows_max + 1));
+  if (all.integer(0, 0) > counted_rows_max) return std::nullopt;
+  if (where.empty()) return all.integer(0, 0);
+  return connection.query("SELECT count(*) FROM " + table + " WHERE (" + where + "\n)")
+      .integer(0, 0);
+}
+
+// What the planner expects, which grows with the file. It knows next to nothing of a table that
+// was just filled: a small one is counted.
 std::optional<std::int64_t> estimate_rows(PgConnection& connection, const FoundTable& table,
                                           const std::string& where) {
+  connection.attempt("plan a read of " + table.sql + (where.empty() ? "" : " where " + where));
   std::optional<std::int64_t> planned;
-  if (!where.empty() || table.kind == 'p') {
-    connection.attempt("plan a read of " + table.sql + (where.empty() ? "" : " where " + where));
-    try {
-      planned = planned_rows(connection, table.sql, where);
-    } catch (const Error& error) {
-      refuse_sql("source.where", error);
-    }
+  try {
+    planned = planned_rows(connection, table.sql, where);
+  } catch (const Error& error) {
+    if (where.empty() && error.code() == "42501") return std::nullopt;
+    refuse_sql("source.where", error);
   }
-  // A table never analyzed says -1, before version 14 an empty table of no pages.
-  const PgResult known = connection.query(
-      "SELECT coalesce(sum(c.reltuples)::bigint, -1), "
-      "coalesce(bool_or(c.reltuples < 0 OR (c.reltuples = 0 AND c.relpages = 0)), true) "
-      "FROM pg_catalog.pg_class AS c WHERE c.relkind = 'r' AND (c.oid = $1::oid OR c.oid IN "
-      "(SELECT p.relid FROM pg_catalog.pg_partition_tree($1::oid::regclass) AS p))",
-      {table.oid});
-  if (planned && table.kind == 'p') return planned;
-  if (known.boolean(0, 1)) return std::nullopt;
-  return planned ? planned : known.integer(0, 0);
+  try {
+    if (was_analyzed(connection, table)) return planned;
+    const auto counted = count_few_rows(connection, table.sql, where);
+    return counted ? counted : planned;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::retry) throw;
+    return planned;  // no privilege, no time, or a `where` that fails on a row: the run says so
+  }
 }
 
 std::optional<std::int64_t> estimate_bytes(PgConnection& connection, const FoundTable& table) {

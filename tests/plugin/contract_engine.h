@@ -59,8 +59,8 @@ class ContractEngine {
  public:
   using Options = std::vector<std::pair<std::string, std::string>>;
 
-  ContractEngine(const backfill_transform& transform, std::vector<OfferedColumn> source,
-                 std::vector<OfferedColumn> target, Options options = {})
+  ContractEngine(const backfill_transform& transform, const std::vector<OfferedColumn>& source,
+                 const std::vector<OfferedColumn>& target, const Options& options = {})
       : transform_(transform) {
     const auto source_columns = describe(source);
     const auto target_columns = describe(target);

@@ -140,11 +140,26 @@ TEST_F(Table, TellsTablesAndDatabasesApart) {
   EXPECT_NE(t.database_identity, far.database_identity);
 }
 
-TEST_F(Table, EstimatesOnlyWhatItKnows) {
+TEST_F(Table, CountsASmallTableThatWasNeverAnalyzed) {
+  execute("CREATE TABLE t (id int PRIMARY KEY, even boolean)");
+
+  EXPECT_EQ(inspect("t").estimated_rows, 0);
+  execute("INSERT INTO t SELECT i, i % 2 = 0 FROM generate_series(1, 1000) i");
+
+  EXPECT_EQ(inspect("t").estimated_rows, 1000);
+  EXPECT_EQ(inspect("t", {}, "even -- half").estimated_rows, 500);
+}
+
+TEST_F(Table, EstimatesALargeTableThatWasNeverAnalyzedByItsSize) {
+  execute("CREATE TABLE t (id int PRIMARY KEY)");
+  execute("INSERT INTO t SELECT i FROM generate_series(1, 60000) i");
+
+  EXPECT_NEAR(static_cast<double>(inspect("t").estimated_rows.value_or(0)), 60000, 30000);
+}
+
+TEST_F(Table, EstimatesRowsByWhatTheServerKnows) {
   execute("CREATE TABLE t (id int PRIMARY KEY, even boolean)");
   execute("INSERT INTO t SELECT i, i % 2 = 0 FROM generate_series(1, 10000) i");
-
-  EXPECT_FALSE(inspect("t").estimated_rows);
   execute("ANALYZE t");
 
   EXPECT_EQ(inspect("t").estimated_rows, 10000);

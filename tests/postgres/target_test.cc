@@ -69,7 +69,8 @@ TEST_F(TargetTest, CopiesStraightWhereNoKeyIsThereAndStagesTheRest) {
     const WriteReport report = parts.copy_all(10);
 
     // Batches 1 to 4; the second finds a key there, so the third does not even try.
-    EXPECT_EQ(value("SELECT string_agg(word, ' ' ORDER BY i) FROM said"), "COPY INSERT INSERT COPY");
+    EXPECT_EQ(value("SELECT string_agg(word, ' ' ORDER BY i) FROM said"),
+              "COPY INSERT INSERT COPY");
     const bool leaves = mode == WriteMode::insert_missing;
     EXPECT_EQ(report.written, leaves ? 39 : 40);
     EXPECT_EQ(value("SELECT name FROM b WHERE id = 15"), leaves ? "mine" : "n15");
