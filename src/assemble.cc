@@ -235,7 +235,9 @@ Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Cl
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::retry) throw;
       log.write(LogLevel::warning, "will try again", {{"reason", error.what()}});
-      if (!waits.wait(stop)) throw;
+      if (waits.wait(stop)) continue;
+      if (!stop.stop_requested()) throw;
+      throw Error(ExitCode::stopped, "stopped before the run began; run again with --resume");
     }
   }
 }

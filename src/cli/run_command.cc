@@ -96,6 +96,85 @@ ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
   return rejected ? ExitCode::rejected : ExitCode::done;
 }
 
+// Hands the first signal on to the run, also one that comes before there is a run.
+class SignalToRun {
+ public:
+  explicit SignalToRun(Log& log)
+      : log_(log), signal_([this](int signal) {
+          take(signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
+        }) {}
+
+  std::stop_token token() const { return stop_.get_token(); }
+
+  void attach(Run& run) {
+    const std::lock_guard lock(mutex_);
+    run_ = &run;
+    if (!reason_.empty()) run.stop(reason_);
+  }
+
+  void detach() {
+    const std::lock_guard lock(mutex_);
+    run_ = nullptr;
+  }
+
+ private:
+  void take(const std::string& reason) {
+    log_.write(LogLevel::info, "stop requested; batches in flight are finished",
+               {{"reason", reason}});
+    stop_.request_stop();
+    const std::lock_guard lock(mutex_);
+    reason_ = reason;
+    if (run_ != nullptr) run_->stop(reason);
+  }
+
+  Log& log_;
+  std::stop_source stop_;
+  std::mutex mutex_;
+  Run* run_ = nullptr;  // guarded by mutex_
+  std::string reason_;  // guarded by mutex_; empty: no signal yet
+  StopSignal signal_;   // last: its thread uses all of the above
+};
+
+// The run that the file holds. Its runner's lock is ours, so one that says it is running is not.
+std::optional<SavedRun> load_run(CheckpointStore& store) {
+  std::optional<SavedRun> saved = store.load();
+  if (saved && saved->state == RunState::running) {
+    saved->state = RunState::stopped;
+    saved->reason = "its process is gone";
+  }
+  return saved;
+}
+
+void log_decision(Log& log, const StartDecision& decision) {
+  if (!decision.forgotten.empty())
+    log.write(LogLevel::warning, "forgotten", {{"run", decision.forgotten}});
+  if (!decision.forced.empty())
+    log.write(LogLevel::warning, "resumed by force", {{"changed", decision.forced}});
+}
+
+// Takes the target's lock, then writes down that the run begins or goes on.
+void begin_run(const RunParts& parts, const SavedRun& run, StartKind kind, const Assembly& assembly,
+               CheckpointStore& store) {
+  parts.lock->acquire();
+  if (parts.ledger) {
+    parts.ledger->prepare();
+    if (kind == StartKind::fresh) parts.ledger->clear();
+  }
+  if (kind == StartKind::resumed) {
+    store.go_on(run, assembly.job.name, assembly.fingerprint);
+  } else {
+    store.start(run, assembly.job.name, assembly.fingerprint);
+  }
+}
+
+// A failed run as main tells it; the rest is in the exit code.
+ExitCode exit_code_of(const RunOutcome& outcome) {
+  if (outcome.state != RunState::failed) return outcome.exit_code;
+  const bool goes_on = outcome.exit_code != ExitCode::rejected;
+  throw Error(outcome.exit_code,
+              outcome.reason + (goes_on ? "; mend it and run again with --resume" : ""));
+}
+
 }  // namespace
 
 ExitCode run_command(const Options& options) {
@@ -103,18 +182,7 @@ ExitCode run_command(const Options& options) {
   const Job job = load_job(options.job_file, options.overrides);
   StderrLog log(options.log_format, options.log_level, job.name);
   SystemClock clock;
-
-  std::stop_source early_stop;
-  std::mutex mutex;
-  Run* running = nullptr;  // guarded by mutex
-  StopSignal stop_signal([&](int signal) {
-    const std::string reason = signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM";
-    log.write(LogLevel::info, "stop requested; batches in flight are finished",
-              {{"reason", reason}});
-    early_stop.request_stop();
-    const std::lock_guard lock(mutex);
-    if (running != nullptr) running->stop(reason);
-  });
+  SignalToRun signal(log);
 
   // The file is opened and locked before anything else: a second runner touches nothing.
   // The lock goes last: closing its file drops the locks that SQLite has on it.
@@ -122,64 +190,42 @@ ExitCode run_command(const Options& options) {
   CheckpointStore store = CheckpointStore::open(job.checkpoint);
   checkpoint_lock = std::make_unique<SqliteRunnerLock>(job.checkpoint.string(), job.name);
   checkpoint_lock->acquire();
-  const std::optional<SavedRun> saved = store.load();
+  const std::optional<SavedRun> saved = load_run(store);
+  const FingerprintFields saved_fields = store.fingerprint();
   // What can be refused without a database is.
-  decide_start(saved, store.fingerprint(), store.fingerprint(), options.start);
+  decide_start(saved, saved_fields, saved_fields, options.start);
 
   RunOptions run_options = make_run_options(job);
   run_options.grace = options.grace;
   BackoffOptions start_backoff = run_options.backoff;
   start_backoff.retries = std::min(start_backoff.retries, kStartRetriesMax);
-  const Assembly assembly =
-      assemble_with_retries(job, start_backoff, clock, log, early_stop.get_token());
+  const Assembly assembly = assemble_with_retries(job, start_backoff, clock, log, signal.token());
 
   const StartDecision decision =
-      decide_start(saved, store.fingerprint(), assembly.fingerprint, options.start);
+      decide_start(saved, saved_fields, assembly.fingerprint, options.start);
   if (decision.kind == StartKind::finished) {
     forget_ledger(assembly, saved->run_id);
     return finish_again(store, *saved, job, assembly.fingerprint);
   }
-  if (!decision.forgotten.empty())
-    log.write(LogLevel::warning, "forgotten", {{"run", decision.forgotten}});
-  if (!decision.forced.empty())
-    log.write(LogLevel::warning, "resumed by force", {{"changed", decision.forced}});
-
+  log_decision(log, decision);
   SavedRun start = decision.kind == StartKind::resumed
                        ? resumed_run(*saved, decision)
                        : new_run(assembly, *assembly.source->make_source(assembly.read));
   start.workers = job.workers;
   start.batch_size = job.batch.size;
   RunParts parts = make_run_parts(assembly, start.run_id);
-  parts.lock->acquire();
-  if (parts.ledger) {
-    parts.ledger->prepare();
-    if (decision.kind == StartKind::fresh) parts.ledger->clear();
-  }
-  if (decision.kind == StartKind::resumed) {
-    store.go_on(start, job.name, assembly.fingerprint);
-  } else {
-    store.start(start, job.name, assembly.fingerprint);
-  }
+  begin_run(parts, start, decision.kind, assembly, store);
   log_start(log, assembly, start, decision.kind);
 
   ProgressDisplay display(options.progress, log, clock);
   Run run(std::move(parts), run_options, start, store, clock, log,
           [&](const SavedRun& now) { display.show(now); });
-  {
-    const std::lock_guard lock(mutex);
-    running = &run;
-    if (early_stop.stop_requested()) run.stop("stopped by a signal");
-  }
+  signal.attach(run);
   const RunOutcome outcome = run.execute();
-  {
-    const std::lock_guard lock(mutex);
-    running = nullptr;
-  }
+  signal.detach();
   display.clear();
   log_end(log, outcome);
-  const bool is_failure = outcome.state == RunState::failed;
-  if (is_failure) throw Error(outcome.exit_code, outcome.reason);
-  return outcome.exit_code;
+  return exit_code_of(outcome);
 }
 
 }  // namespace backfill

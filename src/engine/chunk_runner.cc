@@ -16,6 +16,12 @@ bool is_connection_loss(const Error& error) {
          error.code() == "25006";
 }
 
+// The databases name the chunk themselves where they know it.
+Error in_chunk(const Chunk& chunk, const Error& error) {
+  const bool names_it = std::string_view(error.what()).find(chunk.display()) != std::string::npos;
+  return names_it ? error : error.within(chunk.display());
+}
+
 class Stopwatch {
  public:
   Stopwatch(const Clock& clock, std::chrono::nanoseconds& total)
@@ -64,7 +70,9 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
       parts_.target->rollback();
       switch (error.kind()) {
         case ErrorKind::reject:
-          if (rejects == Rejects::isolate) throw error.within(chunk.display());
+          if (side_ == ExitCode::source_unreachable)
+            return read_around(chunk, error, backoff, report, stop);
+          if (rejects == Rejects::isolate) throw in_chunk(chunk, error);
           rejects = Rejects::isolate;
           break;
         case ErrorKind::too_large:
@@ -77,7 +85,7 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
           wait_and_reconnect(backoff, chunk, error, report, stop);
           break;
         case ErrorKind::stop:
-          throw error.within(chunk.display());
+          throw in_chunk(chunk, error);
       }
     }
   }
@@ -198,13 +206,29 @@ void ChunkRunner::split(const Chunk& chunk, const Error& why, Backoff& backoff, 
   ++report.splits;
   log_.write(LogLevel::warning, "chunk cut in two",
              {{"chunk", chunk.display()}, {"reason", why.what()}});
+  run_halves(chunk, *cut, report, stop);
+}
 
+// An expression or `where` that fails on a row fails the whole read, so the row is found by
+// halving the chunk. All that is known of it is its key.
+void ChunkRunner::read_around(const Chunk& chunk, const Error& why, Backoff& backoff,
+                              ChunkReport& report, std::stop_token stop) {
+  const auto cut = find_middle(chunk, backoff, report, stop);
+  if (!cut) return;
+  if (cut->upto != chunk.upto) return run_halves(chunk, *cut, report, stop);
+  report.dead_letters.push_back({cut->upto.to_json(), why.code(), why.what(), "{}"});
+  ++report.rows.read;
+  ++report.rows.rejected;
+}
+
+void ChunkRunner::run_halves(const Chunk& chunk, const Source::Cut& cut, ChunkReport& report,
+                             std::stop_token stop) {
   Chunk left = chunk;
-  left.upto = cut->upto;
-  left.keys = cut->keys;
+  left.upto = cut.upto;
+  left.keys = cut.keys;
   Chunk right = chunk;
-  right.after = cut->upto;
-  right.keys = std::max<std::int64_t>(1, chunk.keys - cut->keys);
+  right.after = cut.upto;
+  right.keys = std::max<std::int64_t>(1, chunk.keys - cut.keys);
   run_part(left, report, stop);
   run_part(right, report, stop);
 }
@@ -226,7 +250,7 @@ std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff&
         continue;
       }
       if (error.kind() != ErrorKind::retry && error.kind() != ErrorKind::cancelled)
-        throw error.within(chunk.display());
+        throw in_chunk(chunk, error);
       if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
       wait_and_reconnect(backoff, chunk, error, report, stop);
     }

@@ -59,6 +59,10 @@ class ChunkRunner {
                        const std::string& message, ChunkReport& part) const;
   void split(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report,
              std::stop_token stop);
+  void read_around(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report,
+                   std::stop_token stop);
+  void run_halves(const Chunk& chunk, const Source::Cut& cut, ChunkReport& report,
+                  std::stop_token stop);
   std::optional<Source::Cut> find_middle(const Chunk& chunk, Backoff& backoff, ChunkReport& report,
                                          std::stop_token stop);
   void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,

@@ -244,11 +244,10 @@ std::optional<std::int64_t> planned_rows(PgConnection& connection, const std::st
   return static_cast<std::int64_t>(std::strtod(text.c_str() + at + name.size(), nullptr));
 }
 
-// SQL of the job that the server does not take is the job file's fault; a privilege is not.
+// Only the server can tell whether the job's SQL fits its tables: refused before the first row.
 [[noreturn]] void refuse_sql(const char* setting, const Error& error) {
   if (error.kind() != ErrorKind::stop && error.kind() != ErrorKind::reject) throw error;
-  const bool lacks_privilege = error.code() == "42501";
-  throw error.within(setting).ending_with(lacks_privilege ? ExitCode::unsafe : ExitCode::usage);
+  throw error.within(setting).ending_with(ExitCode::unsafe);
 }
 
 // A table that was never analyzed says -1, before version 14 an empty table of no pages.

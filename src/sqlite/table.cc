@@ -272,7 +272,7 @@ std::optional<std::int64_t> estimate_rows(SqliteConnection& connection, const st
     try {
       connection.prepare(sql);
     } catch (const Error& error) {
-      throw error.within("source.where").ending_with(ExitCode::usage);
+      throw error.within("source.where").ending_with(ExitCode::unsafe);
     }
   }
   try {
@@ -305,7 +305,7 @@ ReadColumn type_expression(SqliteConnection& connection, const TableFacts& table
     connection.prepare("SELECT 1 FROM " + table.name + " WHERE " + closed(item.expression) +
                        " IS NOT NULL LIMIT 0");
   } catch (const Error& error) {
-    throw error.within("source.columns: \"" + text + "\"").ending_with(ExitCode::usage);
+    throw error.within("source.columns: \"" + text + "\"").ending_with(ExitCode::unsafe);
   }
   ReadColumn read;
   read.column.name = item.alias.empty() ? item.expression : item.alias;
@@ -366,7 +366,7 @@ std::vector<ReadColumn> type_columns(SqliteConnection& connection, const TableFa
     const auto named = [&item](const Column& column) { return same_name(column.name, item.alias); };
     const auto column = std::find_if(table.columns.begin(), table.columns.end(), named);
     if (column == table.columns.end())
-      throw Error(ExitCode::usage,
+      throw Error(ExitCode::unsafe,
                   "source.columns: table " + table.name + " has no column " + item.alias);
     typed.push_back({*column, "", true});
   }

@@ -211,7 +211,7 @@ TEST_F(Table, RefusesSelectItemsThatAreNotOneValueARow) {
 
   for (const char* item : {"count(*) as n", "unnest(tags) as tag", "nope as x", "id +", "id + 1"}) {
     const Error error = error_of([&] { type("t", {item}); });
-    EXPECT_EQ(error.exit_code(), ExitCode::usage) << item;
+    EXPECT_EQ(error.exit_code(), ExitCode::unsafe) << item;
     EXPECT_TRUE(says(error, item));
   }
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "job_on_disk.h"
 #include "playground.h"
@@ -64,13 +65,41 @@ TEST_P(Contract, KeepsTheRowThatATriggerRefusesAndGoesOn) {
   EXPECT_NE(letters[0].at("message").get<std::string>().find("not this one"), std::string::npos);
 }
 
+// The cast fails while rows are read, so the whole read fails with it.
+TEST(ContractOnPostgres, KeepsTheRowWhoseExpressionFailsAndGoesOn) {
+  const auto playground = make_playground(Engine::postgres);
+  playground->execute(
+      "CREATE TABLE old (id bigint PRIMARY KEY, name text);"
+      "CREATE TABLE new (id bigint PRIMARY KEY, name int);"
+      "INSERT INTO old SELECT i, i::text FROM generate_series(1, 50) i;"
+      "UPDATE old SET name = 'no number' WHERE id IN (1, 42)");
+  JobOnDisk job({{"source.url", toml_string(playground->url())},
+                 {"source.table", toml_string(playground->table("old"))},
+                 {"source.columns", R"(["id", "name::int as name"])"},
+                 {"target.table", toml_string(playground->table("new"))}});
+
+  const ProgramEnd end = job.run();
+
+  EXPECT_EQ(end.exit_code, 4) << end;
+  EXPECT_EQ(playground->value("SELECT count(*) FROM new"), "48");
+  EXPECT_EQ(job.status()["rows"]["read"], 50);
+  const auto letters = job.status({"--dead-letters"}).at("dead_letters");
+  ASSERT_EQ(letters.size(), 2U);
+  std::set<std::string> keys;
+  for (const auto& letter : letters) {
+    keys.insert(letter.at("key")[0].get<std::string>());
+    EXPECT_EQ(letter.at("code"), "22P02");
+  }
+  EXPECT_EQ(keys, (std::set<std::string>{"1", "42"}));
+}
+
 TEST_P(Contract, SaysInOneLineWhatIsWrongWithSqlOfSeveralLines) {
   JobOnDisk job(keys());
   job.change({{"source.where", toml_string("id >\n  nowhere\n")}});
 
   const ProgramEnd end = job.run();
 
-  EXPECT_EQ(end.exit_code, 2) << end.err;
+  EXPECT_EQ(end.exit_code, 3) << end.err;
   EXPECT_EQ(lines(end.err), 1U) << end.err;
 }
 

@@ -47,7 +47,7 @@ TEST(SqliteTable, EstimatesRowsAndBytes) {
   EXPECT_EQ(inspect_table(connection, "t", {}, "id > 1 -- most of them").estimated_rows, 2);
   EXPECT_GT(inspect_table(connection, "t", {}, "").estimated_bytes, 4096);
   const Error error = error_of([&] { inspect_table(connection, "t", {}, "nothing = 1"); });
-  EXPECT_EQ(error.exit_code(), ExitCode::usage);
+  EXPECT_EQ(error.exit_code(), ExitCode::unsafe);
   EXPECT_TRUE(says(error, "source.where"));
 }
 
@@ -157,7 +157,7 @@ TEST(SqliteTable, RefusesSelectItemsThatAreWrongOrWouldFoldRows) {
   for (const std::string item :
        {"nothing", "lower(nothing) as x", "count(*) as n", "id, id as x"}) {
     const Error error = error_of([&] { type_columns(connection, facts, {item}); });
-    EXPECT_EQ(error.exit_code(), ExitCode::usage) << item;
+    EXPECT_EQ(error.exit_code(), ExitCode::unsafe) << item;
     EXPECT_TRUE(says(error, "source.columns")) << error.what();
   }
 }
