@@ -104,11 +104,6 @@ void Batch::clear() {
   offsets_.clear();
 }
 
-void Batch::swap(Batch& other) noexcept {
-  buffer_.swap(other.buffer_);
-  offsets_.swap(other.offsets_);
-}
-
 void Batch::append_tuple(std::string_view tuple) {
   offsets_.push_back(buffer_.size());
   buffer_.append(tuple);
@@ -135,12 +130,6 @@ void Batch::append_dynamic(Kind kind, std::string_view bytes) {
 void Batch::append_cell(const Cell& cell) {
   if (cell.is_null()) return append_null();
   append_field(cell.view());
-}
-
-void Batch::drop_last_tuple() {
-  assert(!offsets_.empty());
-  buffer_.resize(offsets_.back());
-  offsets_.pop_back();
 }
 
 void read_cells(std::string_view tuple, std::size_t fields, std::vector<Cell>& cells) {

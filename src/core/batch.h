@@ -43,7 +43,6 @@ class Batch {
   std::string_view tuples(std::size_t first, std::size_t last) const;
 
   void clear();
-  void swap(Batch& other) noexcept;
 
   // Adds a tuple that is whole already; its form is the caller's promise.
   void append_tuple(std::string_view tuple);
@@ -55,8 +54,6 @@ class Batch {
   // A field of a dynamic column: the kind of this value in front of its bytes.
   void append_dynamic(Kind kind, std::string_view bytes);
   void append_cell(const Cell& cell);
-  // Takes back the tuple begun last.
-  void drop_last_tuple();
 
  private:
   std::string buffer_;

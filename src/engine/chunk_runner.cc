@@ -77,8 +77,8 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
           break;
         case ErrorKind::too_large:
           return split(chunk, error, backoff, report, stop);
-        case ErrorKind::cancelled:  // by us when a stop was asked for, else by somebody at the
-                                    // database
+        // Cancelled by us when a stop was asked for, else by somebody at the database.
+        case ErrorKind::cancelled:
         case ErrorKind::retry:
           if (stop.stop_requested())
             throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");

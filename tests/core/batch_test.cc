@@ -82,29 +82,13 @@ TEST(Batch, AppendedTuplesAndCellsAreCopies) {
   EXPECT_EQ(to.tuples(), from.tuples());
 }
 
-TEST(Batch, DropsOnlyTheTupleBegunLast) {
+TEST(Batch, ClearedHoldsNothingOfBefore) {
   Batch batch = make_batch({{1, "one"}});
-  const std::string before(batch.tuples());
-  batch.begin_tuple(2);
-  batch.append_field("half");
 
-  batch.drop_last_tuple();
-
-  EXPECT_EQ(batch.rows(), 1U);
-  EXPECT_EQ(batch.tuples(), before);
-}
-
-TEST(Batch, ClearedAndSwappedHoldsNothingOfBefore) {
-  Batch batch = make_batch({{1, "one"}});
-  Batch other;
-
-  batch.swap(other);
-  other.append_tuple(other.tuple(0).substr(0));
   batch.clear();
 
   EXPECT_TRUE(batch.empty());
   EXPECT_EQ(batch.bytes(), 0U);
-  EXPECT_EQ(other.rows(), 2U);
 }
 
 TEST(ReadCells, RefusesTuplesCutAnywhere) {
