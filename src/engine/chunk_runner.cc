@@ -40,7 +40,9 @@ class Stopwatch {
 
 ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff,
                          Clock& clock, Log& log, KeepDeadLetters keep_dead_letters)
-    : parts_(std::move(parts)),
+    : source_(std::move(parts.source)),
+      transform_(std::move(parts.transform)),
+      target_(std::move(parts.target)),
       layout_(layout),
       read_columns_(layout.read_columns()),
       backoff_(backoff),
@@ -48,7 +50,9 @@ ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions
       log_(log),
       keep_dead_letters_(std::move(keep_dead_letters)) {}
 
-ChunkReport ChunkRunner::run(const Chunk& chunk, std::stop_token stop) {
+ChunkReport ChunkRunner::run(const Chunk& chunk, const std::optional<Chunk>& next,
+                             std::stop_token stop) {
+  next_ = next;
   ChunkReport report;
   report.chunk = chunk;
   run_part(chunk, report, stop);
@@ -56,8 +60,8 @@ ChunkReport ChunkRunner::run(const Chunk& chunk, std::stop_token stop) {
 }
 
 void ChunkRunner::cancel() noexcept {
-  parts_.source->cancel();
-  parts_.target->cancel();
+  source_.cancel();
+  target_->cancel();
 }
 
 void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
@@ -67,7 +71,7 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
     try {
       return attempt(chunk, rejects, backoff.retries() > 0, report);
     } catch (const Error& error) {
-      parts_.target->rollback();
+      target_->rollback();
       switch (error.kind()) {
         case ErrorKind::reject:
           if (side_ == ExitCode::source_unreachable)
@@ -96,7 +100,7 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
   ChunkReport part;
   if (may_be_recorded) {
     side_ = ExitCode::target_unreachable;
-    if (const auto rows = parts_.target->recorded(chunk)) {
+    if (const auto rows = target_->recorded(chunk)) {
       report.rows += *rows;
       report.from_ledger = true;
       return;
@@ -106,8 +110,9 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
   side_ = ExitCode::source_unreachable;
   {
     const Stopwatch watch(clock_, part.times.read);
-    parts_.source->read(chunk, batch_);
+    source_.read(chunk, batch_);
   }
+  if (next_) source_.begin(*next_);
   failpoint("chunk.after_read");
   part.rows.read = static_cast<std::int64_t>(batch_.rows());
   part.bytes = batch_.bytes();
@@ -126,13 +131,13 @@ void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& 
   if (rows.empty()) return;
   {
     const Stopwatch watch(clock_, part.times.write);
-    parts_.target->begin(chunk);
+    target_->begin(chunk);
   }
   const WriteReport written = write_rows(batch_, rows, rejects, part);
   if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
   if (keep_dead_letters_ && !part.dead_letters.empty()) keep_dead_letters_(part.dead_letters);
   const Stopwatch watch(clock_, part.times.write);
-  parts_.target->commit(chunk, part.rows);
+  target_->commit(chunk, part.rows);
 }
 
 // Rows that changed since they were read are read again and written again, in the same
@@ -142,10 +147,10 @@ void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, Ch
     if (round > kRoundsMax)
       throw Error(ErrorKind::retry, "rows keep changing between their read and their write");
     part.rows.conflicts += static_cast<std::int64_t>(conflicts.size());
-    if (round > kRoundsBeforeLock) parts_.target->lock(conflicts);
+    if (round > kRoundsBeforeLock) target_->lock(conflicts);
 
     side_ = ExitCode::source_unreachable;
-    parts_.source->read_keys(conflicts, redo_batch_);
+    source_.source().read_keys(conflicts, redo_batch_);
     side_ = ExitCode::target_unreachable;
     // Gone, or no longer matching `where`: nothing is left to do for them.
     part.rows.unchanged += static_cast<std::int64_t>(conflicts.size() - redo_batch_.rows());
@@ -160,7 +165,7 @@ const Batch& ChunkRunner::transform(const Batch& input, ChunkReport& part) {
   if (!layout_.forwards) {
     const Stopwatch watch(clock_, part.times.transform);
     transformed_.clear();
-    parts_.transform->apply(input, transformed_);
+    transform_->apply(input, transformed_);
     part.rows.skipped += transformed_.skipped;
     for (const Transformed::Reject& reject : transformed_.rejects) {
       add_dead_letter(input, reject.input_row, "transform", reject.reason, part);
@@ -175,9 +180,8 @@ WriteReport ChunkRunner::write_rows(const Batch& input, const Batch& rows, Rejec
                                     ChunkReport& part) {
   const Stopwatch watch(clock_, part.times.write);
   std::vector<RowReject> refused;
-  WriteReport written = rejects == Rejects::fail
-                            ? parts_.target->write(rows)
-                            : parts_.target->write_around_rejects(rows, refused);
+  WriteReport written = rejects == Rejects::fail ? target_->write(rows)
+                                                 : target_->write_around_rejects(rows, refused);
   part.rows.written += written.written;
   part.rows.unchanged += written.unchanged;
   for (const RowReject& reject : refused) {
@@ -239,7 +243,7 @@ std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff&
   while (true) {
     try {
       side_ = ExitCode::source_unreachable;
-      const auto cut = parts_.source->cut(chunk.after, chunk.upto, keys);
+      const auto cut = source_.source().cut(chunk.after, chunk.upto, keys);
       const bool is_whole = cut && cut->upto == chunk.upto;
       if (!is_whole || cut->keys <= 1) return cut;
       // Rows have gone since the chunk was planned, so that half of its keys reach its end.
@@ -278,9 +282,9 @@ void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const
     ++report.retries;
     try {
       side_ = ExitCode::source_unreachable;
-      parts_.source->reconnect();
+      source_.reconnect();
       side_ = ExitCode::target_unreachable;
-      parts_.target->reconnect();
+      target_->reconnect();
       return;
     } catch (const Error& again) {
       if (again.kind() != ErrorKind::retry && again.kind() != ErrorKind::cancelled) throw;

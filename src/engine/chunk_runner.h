@@ -19,6 +19,7 @@
 #include "core/target.h"
 #include "core/transform.h"
 #include "engine/backoff.h"
+#include "engine/read_ahead.h"
 
 namespace backfill {
 
@@ -39,9 +40,10 @@ class ChunkRunner {
   ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock,
               Log& log, KeepDeadLetters keep_dead_letters = nullptr);
 
-  // The report of a chunk whose rows are all in the target, or among its dead letters. Throws
-  // Error(cancelled) when a stop came before that, any other Error when the run cannot go on.
-  ChunkReport run(const Chunk& chunk, std::stop_token stop);
+  // The report of a chunk whose rows are all in the target, or among its dead letters. `next`,
+  // where given, is read while this chunk is written. Throws Error(cancelled) when a stop came
+  // before the end, any other Error when the run cannot go on.
+  ChunkReport run(const Chunk& chunk, const std::optional<Chunk>& next, std::stop_token stop);
 
   // Makes a database call in progress fail soon.
   void cancel() noexcept;
@@ -68,7 +70,9 @@ class ChunkRunner {
   void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,
                           ChunkReport& report, std::stop_token stop);
 
-  Parts parts_;
+  ReadAhead source_;
+  const std::unique_ptr<Transform> transform_;
+  const std::unique_ptr<Target> target_;
   const Layout layout_;
   const Columns read_columns_;
   const BackoffOptions backoff_;
@@ -76,7 +80,8 @@ class ChunkRunner {
   Log& log_;
   const KeepDeadLetters keep_dead_letters_;
 
-  Batch batch_;  // reused chunk after chunk
+  std::optional<Chunk> next_;  // to be read ahead
+  Batch batch_;                // reused chunk after chunk
   Batch redo_batch_;
   Transformed transformed_;
   ExitCode side_ =

@@ -6,7 +6,7 @@ namespace backfill {
 namespace {
 
 constexpr std::size_t kSamples = 3;  // the median of so many decides
-constexpr double kGrowthMax = 1.5;   // per step
+constexpr double kGrowthMax = 2;     // per step
 constexpr double kShrinkMax = 0.5;
 constexpr double kDeadBand = 0.15;      // nearer to the target than this, the size stays
 constexpr int kOutlier = 4;             // times the target

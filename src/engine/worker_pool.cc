@@ -42,13 +42,22 @@ void WorkerPool::work(std::size_t worker) {
 }
 
 void WorkerPool::work_through_queue(ChunkRunner& runner) {
-  while (auto chunk = wiring_.chunks.pop(stop_)) {
-    ChunkReport report = runner.run(*chunk, stop_);
+  std::optional<Chunk> next;
+  while (auto chunk = next ? std::move(next) : wiring_.chunks.pop(stop_)) {
+    next = chunk_to_read_ahead();
+    ChunkReport report = runner.run(*chunk, next, stop_);
     const Duration work = report.times.total();
     wiring_.on_done(std::move(report));
-    if (wiring_.chunks.is_finished()) return;
+    if (!next && wiring_.chunks.is_finished()) return;
     if (!wiring_.throttle.rest_after(work, stop_)) return;
   }
+}
+
+// At full share the server is to be kept busy; under throttle a chunk is read when its turn has
+// come. Other workers that wait for a chunk come first.
+std::optional<Chunk> WorkerPool::chunk_to_read_ahead() {
+  if (wiring_.throttle.share() < 1) return std::nullopt;
+  return wiring_.chunks.pop_spare(runners_.size() - 1);
 }
 
 }  // namespace backfill

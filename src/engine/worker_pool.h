@@ -38,6 +38,7 @@ class WorkerPool {
  private:
   void work(std::size_t worker);
   void work_through_queue(ChunkRunner& runner);
+  std::optional<Chunk> chunk_to_read_ahead();
 
   Wiring wiring_;
   const std::stop_token stop_;

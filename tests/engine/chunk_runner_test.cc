@@ -50,7 +50,7 @@ class ChunkRunnerTest : public testing::Test {
     }
     ChunkRunner runner(std::move(parts), layout_, {retries_, milliseconds(10), milliseconds(40)},
                        clock_, log_, keep);
-    return runner.run(chunk, stop_.get_token());
+    return runner.run(chunk, std::nullopt, stop_.get_token());
   }
 
   // What run() throws.

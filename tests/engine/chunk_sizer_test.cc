@@ -37,12 +37,12 @@ void observe_three(ChunkSizer& sizer, Duration time) {
 
 TEST(Sizer, StartsWithTheJobsSize) { EXPECT_EQ(ChunkSizer(options()).size(), 1000); }
 
-TEST(Sizer, GrowsByHalfAtTheMost) {
+TEST(Sizer, DoublesAtTheMost) {
   ChunkSizer sizer(options());
 
   observe_three(sizer, milliseconds(1));
 
-  EXPECT_EQ(sizer.size(), 1500);
+  EXPECT_EQ(sizer.size(), 2000);
 }
 
 TEST(Sizer, GrowsToTheTargetTime) {

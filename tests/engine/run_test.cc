@@ -253,7 +253,7 @@ TEST_F(RunTest, PausesWhenItsTimeIsOver) {
 TEST_F(RunTest, FailsAsSourceUnreachableAndGoesOnLater) {
   put_rows(100);
   options_.workers = 1;
-  script_.on("target.commit", 3,
+  script_.on("source.read", 3,
              [&] { script_.fail("source.read", 0, connection_lost("source is down")); });
 
   const RunOutcome outcome = start();
