@@ -283,7 +283,7 @@ bool PgConnection::copy_out(const std::string& sql,
                             const std::function<bool(std::string_view)>& take) {
   begin_call();
   if (!PQsendQuery(connection_, sql.c_str())) fail(nullptr);
-  const PgResult started(next_result());
+  await_copy(PGRES_COPY_OUT);
   while (true) {
     char* bytes = nullptr;
     const int length = PQgetCopyData(connection_, &bytes, 1);
@@ -312,7 +312,7 @@ std::int64_t PgConnection::copy_in(const std::string& sql,
   constexpr std::size_t message_bytes = 256 << 10;
   begin_call();
   if (!PQsendQuery(connection_, sql.c_str())) fail(nullptr);
-  const PgResult started(next_result());
+  await_copy(PGRES_COPY_IN);
   for (std::string_view piece : pieces) {
     while (!piece.empty()) {
       const std::string_view message = piece.substr(0, message_bytes);
@@ -378,6 +378,15 @@ pg_result* PgConnection::next_result() {
   const PgResult error(result);
   while (PGresult* rest = PQgetResult(connection_)) PQclear(rest);
   fail(result);
+}
+
+// Passes over the answers to statements that stand before the COPY.
+void PgConnection::await_copy(int state) {
+  while (true) {
+    const PgResult result(next_result());
+    if (!result.get()) fail(nullptr);
+    if (PQresultStatus(result.get()) == state) return;
+  }
 }
 
 PgResult PgConnection::last_result() {

@@ -35,6 +35,8 @@ class PgResult {
  public:
   explicit PgResult(pg_result* result) : result_(result, &clear) {}
 
+  const pg_result* get() const { return result_.get(); }  // null: there is none
+
   int rows() const;
   int columns() const;
   bool is_null(int row, int column) const;
@@ -81,6 +83,8 @@ class PgConnection {
   PgResult query(const std::string& sql, const PgParameters& parameters);
   void command(const std::string& sql) { query(sql); }
 
+  // As query(), `sql` may hold several statements: the COPY is the last of them.
+  //
   // Hands what `COPY … TO STDOUT` sends to `take`, piece by piece, until the server has said
   // that all was sent. When `take` returns false the statement is cancelled and false returned.
   bool copy_out(const std::string& sql, const std::function<bool(std::string_view)>& take);
@@ -107,6 +111,7 @@ class PgConnection {
   void flush();
   void wait_until_readable();
   void wait_for(short events);
+  void await_copy(int state);
   PgResult last_result();
   pg_result* next_result();
   void cancel_and_drain() noexcept;

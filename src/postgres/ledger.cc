@@ -51,21 +51,19 @@ std::string ledger_table(const std::string& table) {
   return parts.size() < 2 ? name : quote_identifier(parts[parts.size() - 2]) + "." + name;
 }
 
-void record_in_ledger(PgConnection& connection, const std::string& ledger, const LedgerSpec& spec,
-                      const Chunk& chunk, const RowCounts& rows) {
-  connection.query(
-      fmt::format(
-          "INSERT INTO {} AS l (job, upto, \"after\", run_id, {}) VALUES ($1, $2, $3, $4, $5, "
-          "$6, $7, $8, $9, $10) ON CONFLICT (job, upto) DO UPDATE SET "
-          "\"after\" = excluded.\"after\", run_id = excluded.run_id, written_at = now(), "
-          "rows_read = excluded.rows_read, rows_written = excluded.rows_written, "
-          "rows_skipped = excluded.rows_skipped, rows_rejected = excluded.rows_rejected, "
-          "rows_unchanged = excluded.rows_unchanged, "
-          "rows_conflicts = excluded.rows_conflicts",
-          ledger, count_columns),
-      {spec.job, chunk.upto.to_json(), after_json(chunk), spec.run_id, std::to_string(rows.read),
-       std::to_string(rows.written), std::to_string(rows.skipped), std::to_string(rows.rejected),
-       std::to_string(rows.unchanged), std::to_string(rows.conflicts)});
+std::string record_sql(const std::string& ledger, const LedgerSpec& spec, const Chunk& chunk,
+                       const RowCounts& rows) {
+  const std::string after = chunk.after ? quote_literal(chunk.after->to_json()) : "NULL";
+  return fmt::format(
+      "INSERT INTO {} AS l (job, upto, \"after\", run_id, {}) VALUES ({}, {}, {}, {}, {}, {}, {}, "
+      "{}, {}, {}) ON CONFLICT (job, upto) DO UPDATE SET "
+      "\"after\" = excluded.\"after\", run_id = excluded.run_id, written_at = now(), "
+      "rows_read = excluded.rows_read, rows_written = excluded.rows_written, "
+      "rows_skipped = excluded.rows_skipped, rows_rejected = excluded.rows_rejected, "
+      "rows_unchanged = excluded.rows_unchanged, rows_conflicts = excluded.rows_conflicts",
+      ledger, count_columns, quote_literal(spec.job), quote_literal(chunk.upto.to_json()), after,
+      quote_literal(spec.run_id), rows.read, rows.written, rows.skipped, rows.rejected,
+      rows.unchanged, rows.conflicts);
 }
 
 std::optional<RowCounts> find_in_ledger(PgConnection& connection, const std::string& ledger,

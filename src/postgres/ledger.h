@@ -17,11 +17,11 @@ namespace backfill {
 // `"app".backfill_ledger` for a table of schema app; `table` is SQL, qualified.
 std::string ledger_table(const std::string& table);
 
-// Notes a chunk in the transaction that writes it.
-void record_in_ledger(PgConnection& connection, const std::string& ledger, const LedgerSpec& spec,
-                      const Chunk& chunk, const RowCounts& rows);
+// SQL that notes a chunk, for the transaction that writes it.
+std::string record_sql(const std::string& ledger, const LedgerSpec& spec, const Chunk& chunk,
+                       const RowCounts& rows);
 
-// What record_in_ledger noted of exactly this range; none when it did not.
+// What was noted of exactly this range; none when nothing was.
 std::optional<RowCounts> find_in_ledger(PgConnection& connection, const std::string& ledger,
                                         const LedgerSpec& spec, const Chunk& chunk);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/bisect.h"
 #include "core/sql.h"
@@ -16,6 +17,8 @@ namespace {
 
 // One statement's worth of keys: bounds the length of its text.
 constexpr std::size_t keys_per_statement = 1000;
+
+constexpr const char* unique_violation = "23505";
 
 void add(WriteReport& sum, WriteReport part) {
   sum.written += part.written;
@@ -38,6 +41,7 @@ PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, W
     types_ = describe_types(connection_, references);
   }
   sql_ = std::make_unique<WriteSql>(spec_, types_);
+  present_ = std::make_unique<PresentKeys>(sql_->key_at(), spec_.columns.size());
   set_up();
 }
 
@@ -66,14 +70,21 @@ void PostgresTarget::begin(const Chunk& chunk) {
     has_stage_ = true;
   }
   stage_is_clean_ = true;
-  std::string sql = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE";
-  if (spec_.ledger) sql += "; " + batch_lock_sql(*spec_.ledger);
-  connection_.command(sql);
+  chunk_ = chunk;
+  opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
+  if (spec_.ledger) opening_ += batch_lock_sql(*spec_.ledger) + "; ";
+}
+
+// The transaction is begun in the message of its first statement, which saves a round trip.
+std::string PostgresTarget::opened(const std::string& sql) {
+  return std::exchange(opening_, "") + sql;
 }
 
 WriteReport PostgresTarget::write(const Batch& rows) {
   try {
-    if (copied_straight(rows)) return {static_cast<std::int64_t>(rows.rows()), 0, {}};
+    if (chunk_ && sql_->may_go_straight() && !sql_->goes_straight()) {
+      if (const auto report = insert_new_rows(rows)) return *report;
+    }
     return write_rows(rows, 0, rows.rows());
   } catch (const Error&) {
     rollback();
@@ -81,23 +92,60 @@ WriteReport PostgresTarget::write(const Batch& rows) {
   }
 }
 
-// Where none of the keys is there, as in an empty target or its empty tail, a plain COPY does
-// what insert_missing and upsert ask for, at half the price. A key that is there, or a live
-// write that puts it there meanwhile, shows as a unique violation; then the batch is staged.
-bool PostgresTarget::copied_straight(const Batch& rows) {
-  const bool may = sql_->may_go_straight() && !sql_->goes_straight();
-  if (!may || !straight_copies_.is_worth_trying()) return false;
-  connection_.command("SAVEPOINT straight");
-  try {
-    connection_.copy_in(sql_->copy_straight(), {copy_header, rows.tuples(), copy_trailer});
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::reject) throw;
-    connection_.command("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight");
-    straight_copies_.failed();
-    return false;
+// A plain COPY of the rows whose keys are not there does what insert_missing and upsert ask for,
+// at half the price of a staged write. A key that no look showed, such as one that a live write
+// has just put there, makes a unique violation; then nothing of this is left and none is returned.
+std::optional<WriteReport> PostgresTarget::insert_new_rows(const Batch& rows) {
+  look(rows);
+  chunk_.reset();
+  const bool upserts = spec_.mode == WriteMode::upsert;
+  if (upserts && 2 * parted_.present_rows > rows.rows()) return std::nullopt;
+
+  const auto present = static_cast<std::int64_t>(parted_.present_rows);
+  const auto missing = static_cast<std::int64_t>(rows.rows()) - present;
+  WriteReport report;
+  if (missing != 0) {
+    std::vector<std::string_view> pieces{copy_header};
+    pieces.insert(pieces.end(), parted_.missing.begin(), parted_.missing.end());
+    pieces.push_back(copy_trailer);
+    try {
+      report.written =
+          connection_.copy_in(opened("SAVEPOINT straight; ") + sql_->copy_straight(), pieces);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::reject || !connection_.in_transaction()) throw;
+      connection_.command("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight");
+      if (error.code() == unique_violation) looks_.missed();
+      return std::nullopt;
+    }
   }
-  straight_copies_.succeeded();
-  return true;
+  report.unchanged = missing - report.written;
+  if (present == 0 || !upserts) {
+    report.unchanged += present;
+    return report;
+  }
+  stage(parted_.present);
+  add(report, write_staged(present));
+  return report;
+}
+
+// Leaves in parted_ which rows are there already, as far as a look was worth it.
+void PostgresTarget::look(const Batch& rows) {
+  Batch& keys = present_->batch();
+  keys.clear();
+  if (looks_.is_wanted()) {
+    // Rows that only the target has may lie between; so many of them that the look is cut off mean
+    // that most of it would be for nothing.
+    const std::size_t rows_max = 4 * rows.rows() + 1000;
+    CopyReader reader(keys, sql_->key_at().size());
+    connection_.copy_out(opened(sql_->look(*chunk_, rows_max)), [&](std::string_view bytes) {
+      reader.feed(bytes);
+      return true;
+    });
+    reader.finish();
+    looks_.found(keys.rows());
+  }
+  present_->index();
+  present_->part(rows, parted_);
 }
 
 WriteReport PostgresTarget::write_around_rejects(const Batch& rows,
@@ -107,7 +155,7 @@ WriteReport PostgresTarget::write_around_rejects(const Batch& rows,
     bisect(
         rows.rows(),
         [&](std::size_t first, std::size_t last) {
-          connection_.command("SAVEPOINT part");
+          connection_.command(opened("SAVEPOINT part"));
           const bool was_clean = stage_is_clean_;
           try {
             add(report, write_rows(rows, first, last));
@@ -136,17 +184,20 @@ WriteReport PostgresTarget::write_rows(const Batch& rows, std::size_t first, std
     tuples = converted_.tuples();
   }
   if (sql_->goes_straight()) {
-    connection_.copy_in(sql_->copy_straight(), {copy_header, tuples, copy_trailer});
+    connection_.copy_in(opened(sql_->copy_straight()), {copy_header, tuples, copy_trailer});
     return {count, 0, {}};
   }
-  stage(tuples);
+  stage({tuples});
   return write_staged(count);
 }
 
-void PostgresTarget::stage(std::string_view tuples) {
-  if (!stage_is_clean_) connection_.command(sql_->clear_stage());
+void PostgresTarget::stage(const std::vector<std::string_view>& tuples) {
+  const std::string clear = stage_is_clean_ ? "" : sql_->clear_stage() + "; ";
   stage_is_clean_ = false;
-  connection_.copy_in(sql_->copy_stage(), {copy_header, tuples, copy_trailer});
+  std::vector<std::string_view> pieces{copy_header};
+  pieces.insert(pieces.end(), tuples.begin(), tuples.end());
+  pieces.push_back(copy_trailer);
+  connection_.copy_in(opened(clear) + sql_->copy_stage(), pieces);
 }
 
 void PostgresTarget::convert(const Batch& rows, std::size_t first, std::size_t last) {
@@ -195,23 +246,24 @@ WriteReport PostgresTarget::write_staged(std::int64_t rows) {
 void PostgresTarget::lock(const std::vector<Key>& keys) {
   for (std::size_t first = 0; first < keys.size(); first += keys_per_statement) {
     const std::size_t last = std::min(keys.size(), first + keys_per_statement);
-    connection_.query(sql_->lock({keys.begin() + static_cast<std::ptrdiff_t>(first),
-                                  keys.begin() + static_cast<std::ptrdiff_t>(last)}));
+    connection_.query(opened("") + sql_->lock({keys.begin() + static_cast<std::ptrdiff_t>(first),
+                                               keys.begin() + static_cast<std::ptrdiff_t>(last)}));
   }
 }
 
 void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
   connection_.attempt(fmt::format("commit {} to {}", chunk.display(), spec_.table));
-  if (!connection_.is_lost() && !connection_.in_transaction()) {
+  if (!connection_.is_lost() && !connection_.in_transaction() && opening_.empty()) {
     throw Error(ErrorKind::stop, fmt::format("commit {} to {}: its transaction has ended already",
                                              chunk.display(), spec_.table));
   }
   try {
+    std::string sql = opened("");
     if (spec_.ledger) {
-      record_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk, rows);
+      sql += record_sql(ledger_table(spec_.table), *spec_.ledger, chunk, rows) + "; ";
     }
     failpoint("target.before_commit");
-    const PgResult answer = connection_.query("COMMIT");
+    const PgResult answer = connection_.query(sql + "COMMIT");
     // COMMIT of a transaction that failed before is answered with ROLLBACK, not with an error.
     if (answer.tag() != "COMMIT") {
       throw Error(ErrorKind::stop, fmt::format("commit {} to {}: the server said {}",
@@ -225,6 +277,8 @@ void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
 }
 
 void PostgresTarget::rollback() noexcept {
+  opening_.clear();
+  chunk_.reset();
   try {
     if (connection_.in_transaction()) connection_.command("ROLLBACK");
   } catch (const std::exception&) {
@@ -244,7 +298,9 @@ std::vector<Statement> PostgresTarget::statements() const {
   if (sql_->goes_straight()) return {{"write a batch", sql_->copy_straight()}};
   std::vector<Statement> statements;
   if (sql_->may_go_straight()) {
-    statements.push_back({"write a batch none of whose keys is there", sql_->copy_straight()});
+    statements.push_back(
+        {"look which keys of a chunk are there", sql_->look("$after", "$upto", "$rows")});
+    statements.push_back({"write rows whose keys are not there", sql_->copy_straight()});
   }
   statements.push_back({"make the stage", sql_->create_stage()});
   statements.push_back({"stage a batch", sql_->copy_stage()});

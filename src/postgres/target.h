@@ -1,9 +1,9 @@
 // postgres/target.h
 //
 // A Target over a PostgreSQL table. The tuples of a batch go by binary COPY into a temporary
-// table of the session, and one statement writes them from there. Where only inserts are asked
-// for and none of the keys is there they are copied straight in. A row that is as it should be
-// is not written again.
+// table of the session, and one statement writes them from there. Where rows are inserted, those
+// whose keys are not there yet are copied straight in. A row that is as it should be is not
+// written again.
 
 #pragma once
 
@@ -13,7 +13,8 @@
 
 #include "core/target.h"
 #include "postgres/connection.h"
-#include "postgres/straight_copies.h"
+#include "postgres/looks.h"
+#include "postgres/present_keys.h"
 #include "postgres/write_sql.h"
 
 namespace backfill {
@@ -36,9 +37,11 @@ class PostgresTarget : public Target {
 
  private:
   void set_up();
-  bool copied_straight(const Batch& rows);
+  std::string opened(const std::string& sql);
+  std::optional<WriteReport> insert_new_rows(const Batch& rows);
+  void look(const Batch& rows);
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
-  void stage(std::string_view tuples);
+  void stage(const std::vector<std::string_view>& tuples);
   void convert(const Batch& rows, std::size_t first, std::size_t last);
   WriteReport write_staged(std::int64_t rows);
 
@@ -49,7 +52,11 @@ class PostgresTarget : public Target {
   bool has_dynamic_ = false;
   bool has_stage_ = false;
   bool stage_is_clean_ = true;
-  StraightCopies straight_copies_;
+  std::string opening_;         // of a transaction whose first statement is yet to come
+  std::optional<Chunk> chunk_;  // whose first batch of rows is yet to come
+  Looks looks_;
+  std::unique_ptr<PresentKeys> present_;
+  PartedBatch parted_;
   Batch converted_;
   std::vector<Cell> cells_;
 };

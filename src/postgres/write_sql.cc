@@ -106,6 +106,22 @@ std::string WriteSql::copy_straight() const {
                      join(target_names(), ", "));
 }
 
+std::string WriteSql::look(const std::string& after, const std::string& upto,
+                           const std::string& rows_max) const {
+  const KeySql key(spec_.table, key_);
+  Names names;
+  for (const Column& column : key_) names.push_back(quote_identifier(column.name));
+  const std::string above = after.empty() ? "" : key.columns() + " > " + after + " AND ";
+  return fmt::format("COPY (SELECT {} FROM {} WHERE {}{} <= {} LIMIT {}) TO STDOUT (FORMAT binary)",
+                     join(names, ", "), spec_.table, above, key.columns(), upto, rows_max);
+}
+
+std::string WriteSql::look(const Chunk& chunk, std::size_t rows_max) const {
+  const KeySql key(spec_.table, key_);
+  return look(chunk.after ? key.literals(*chunk.after) : "", key.literals(chunk.upto),
+              std::to_string(rows_max));
+}
+
 // A cast to the bare type: what stores the value then applies length and domain as an
 // assignment does, where an explicit cast would cut off in silence.
 std::string WriteSql::value(std::size_t i) const {

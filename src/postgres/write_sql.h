@@ -32,6 +32,11 @@ class WriteSql {
   std::string clear_stage() const;
   std::string copy_stage() const;
   std::string copy_straight() const;
+  // The keys in the table between those of a chunk, as tuples of the key's columns; no more than
+  // `rows_max`.
+  std::string look(const std::string& after, const std::string& upto,
+                   const std::string& rows_max) const;
+  std::string look(const Chunk& chunk, std::size_t rows_max) const;
 
   // Writes the staged rows; the count of rows is that of rows written. When guarded the
   // answer is instead the places (ctid) of staged rows that were not written.
@@ -42,6 +47,7 @@ class WriteSql {
   std::string lock(const std::vector<Key>& keys) const;
 
   const std::vector<Column>& key() const { return key_; }
+  const std::vector<std::size_t>& key_at() const { return key_at_; }  // in the tuples of a batch
 
  private:
   std::string insert() const;

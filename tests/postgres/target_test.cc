@@ -54,45 +54,90 @@ TEST_F(TargetTest, InsertsWhatIsMissingAndLeavesTheRest) {
   EXPECT_EQ(value("SELECT name FROM b WHERE id = 7"), "mine");
 }
 
-TEST_F(TargetTest, CopiesStraightWhereNoKeyIsThereAndStagesTheRest) {
-  make_tables(40);
-  execute(
-      "CREATE TABLE said (i serial, word text);"
-      "CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-      "INSERT INTO said (word) VALUES (split_part(current_query(), ' ', 1)); RETURN NULL; END $$;"
-      "CREATE TRIGGER say AFTER INSERT ON b FOR EACH STATEMENT EXECUTE FUNCTION say();"
-      "INSERT INTO b VALUES (15, 'mine', 0); DELETE FROM said");
+// How rows come into table b: `copy` straight, or by `insert` from the stage.
+class InsertingTest : public TargetTest {
+ protected:
+  void SetUp() override {
+    TargetTest::SetUp();
+    make_tables(40);
+    execute(
+        "CREATE TABLE said (i serial, way text);"
+        "CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO said (way) "
+        "SELECT CASE WHEN current_query() LIKE '%COPY%' THEN 'copy ' ELSE 'insert ' END "
+        "|| count(*) FROM new_rows; RETURN NULL; END $$;"
+        "CREATE TRIGGER say AFTER INSERT ON b REFERENCING NEW TABLE AS new_rows "
+        "FOR EACH STATEMENT EXECUTE FUNCTION say()");
+  }
+
+  std::string ways() { return value("SELECT string_agg(way, ', ' ORDER BY i) FROM said"); }
+};
+
+TEST_F(InsertingTest, CopiesWhatIsMissingAndStagesOnlyWhatIsThere) {
   for (const WriteMode mode : {WriteMode::insert_missing, WriteMode::upsert}) {
-    execute("DELETE FROM b WHERE id <> 15; UPDATE b SET name = 'mine'; DELETE FROM said");
+    execute("DELETE FROM b; INSERT INTO b VALUES (5, 'mine', 0), (6, 'mine', 0); DELETE FROM said");
+    CopyParts parts(job(mode));
+
+    const WriteReport report = parts.copy_all(20);
+
+    const bool leaves = mode == WriteMode::insert_missing;
+    EXPECT_EQ(ways(), leaves ? "copy 18, copy 20" : "copy 18, insert 0, copy 20");
+    EXPECT_EQ(report.written, leaves ? 38 : 40);
+    EXPECT_EQ(report.unchanged, leaves ? 2 : 0);
+    EXPECT_EQ(value("SELECT string_agg(name, ' ' ORDER BY id) FROM b WHERE id BETWEEN 5 AND 6"),
+              leaves ? "mine mine" : "n5 n6");
+    EXPECT_EQ(value("SELECT count(*) FROM b"), "40");
+  }
+}
+
+TEST_F(InsertingTest, StagesAnUpsertOfRowsThatAreThereForTheMostPart) {
+  execute("INSERT INTO b SELECT i, 'mine', 0 FROM generate_series(1, 15) AS i; DELETE FROM said");
+  CopyParts parts(job(WriteMode::upsert));
+
+  EXPECT_EQ(parts.copy_all(20).written, 40);
+  EXPECT_EQ(ways(), "insert 5, copy 20");
+}
+
+TEST_F(InsertingTest, CopiesNothingWhereEverythingIsThere) {
+  execute("INSERT INTO b SELECT i, 'mine', 0 FROM generate_series(1, 40) AS i; DELETE FROM said");
+  CopyParts parts(job(WriteMode::insert_missing));
+
+  const WriteReport report = parts.copy_all(20);
+
+  EXPECT_EQ(report.written, 0);
+  EXPECT_EQ(report.unchanged, 40);
+  EXPECT_EQ(value("SELECT count(*) FROM said"), "0");
+}
+
+// The first look finds nothing, so the second batch is copied without one and meets a key.
+TEST_F(InsertingTest, StagesABatchWithAKeyThatNoLookShowed) {
+  for (const WriteMode mode : {WriteMode::insert_missing, WriteMode::upsert}) {
+    execute(
+        "DELETE FROM b; INSERT INTO b VALUES (15, 'mine', 0), (25, 'mine', 0); DELETE FROM said");
     CopyParts parts(job(mode));
 
     const WriteReport report = parts.copy_all(10);
 
-    // Batches 1 to 4; the second finds a key there, so the third does not even try.
-    EXPECT_EQ(value("SELECT string_agg(word, ' ' ORDER BY i) FROM said"),
-              "COPY INSERT INSERT COPY");
     const bool leaves = mode == WriteMode::insert_missing;
-    EXPECT_EQ(report.written, leaves ? 39 : 40);
+    EXPECT_EQ(ways(), leaves ? "copy 10, insert 9, copy 9, copy 10"
+                             : "copy 10, insert 9, copy 9, insert 0, copy 10");
+    EXPECT_EQ(report.written, leaves ? 38 : 40);
     EXPECT_EQ(value("SELECT name FROM b WHERE id = 15"), leaves ? "mine" : "n15");
     EXPECT_EQ(value("SELECT count(*) FROM b"), "40");
   }
 }
 
-TEST(StraightCopies, TriesLessAndLessOftenWhileItFails) {
-  StraightCopies copies;
-  const auto staged_until_next_try = [&] {
-    int staged = 0;
-    while (!copies.is_worth_trying()) ++staged;
-    return staged;
-  };
+// Far more rows of others in the range than in the batch: the look is cut off, the result stays.
+TEST_F(InsertingTest, IsRightWhereMostRowsOfTheRangeAreTheTargetsAlone) {
+  execute(
+      "DELETE FROM a WHERE id NOT IN (1, 40); UPDATE a SET id = 9000 WHERE id = 40;"
+      "INSERT INTO b SELECT i, 'mine', 0 FROM generate_series(2, 9000) AS i");
+  CopyParts parts(job(WriteMode::insert_missing));
 
-  EXPECT_EQ(staged_until_next_try(), 0);
-  for (const int pause : {1, 2, 4, 8, 16, 32, 64, 128, 256, 256}) {
-    copies.failed();
-    EXPECT_EQ(staged_until_next_try(), pause);
-  }
-  copies.succeeded();
-  EXPECT_EQ(staged_until_next_try(), 0);
+  const WriteReport report = parts.copy_all(10);
+
+  EXPECT_EQ(report.written, 1);
+  EXPECT_EQ(report.unchanged, 1);
+  EXPECT_EQ(value("SELECT count(*) FROM b"), "9000");
 }
 
 TEST_F(TargetTest, UpsertsWithoutTouchingRowsThatAreEqual) {
@@ -379,6 +424,7 @@ TEST_F(TargetTest, GoesOnAfterItsSessionWasTerminated) {
   Batch batch;
   parts.source->read(chunk, batch);
   parts.target->begin(chunk);
+  parts.target->lock({chunk.upto});
   execute(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' "
       "AND datname = current_database()");
