@@ -166,6 +166,15 @@ Fingerprint make_fingerprint(const Assembly& assembly) {
   return fields;
 }
 
+// Without a plugin, rows that stay in their database need not leave the server. Another user at
+// the target may not be able to read the source.
+bool can_push_down(const Assembly& assembly) {
+  const Job& job = assembly.job;
+  return !assembly.plugin && job.source.url == job.target.url &&
+         assembly.source_table.database_identity == assembly.target_table.database_identity &&
+         assembly.target->pushes_down();
+}
+
 void decide_ledger(Assembly& assembly) {
   const LedgerMode mode = assembly.job.target.ledger;
   const bool wanted =
@@ -217,6 +226,7 @@ Assembly assemble(const Job& job) {
   assembly.write.mode = request.mode;
   if (request.mode == WriteMode::upsert) assembly.write.version_column = version_column(assembly);
   decide_ledger(assembly);
+  if (can_push_down(assembly)) assembly.write.from = assembly.read;
 
   look(ExitCode::source_unreachable,
        [&] { assembly.source->check_source(assembly.source_table, assembly.read); });
@@ -254,7 +264,7 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
   parts.make_source = [&assembly] { return assembly.source->make_source(assembly.read); };
   parts.make_runner_parts = [&assembly, write] {
     return ChunkRunner::Parts{assembly.source->make_source(assembly.read), make_transform(assembly),
-                              assembly.target->make_target(write)};
+                              assembly.target->make_target(write), write.from.has_value()};
   };
   if (write.ledger) parts.ledger = assembly.target->make_ledger(write);
   parts.lock = assembly.target->make_runner_lock();

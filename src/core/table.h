@@ -25,6 +25,7 @@ struct TableFacts {
   std::vector<std::string> indexed_columns;  // named in any index, key included
   std::optional<std::int64_t> estimated_rows;  // matching `where` when one was given
   std::optional<std::int64_t> estimated_bytes;
+  std::optional<int> fillfactor;   // how full the database packs a page, in percent; none: unknown
   std::vector<std::string> notes;  // hazards worth a line in `plan`
 };
 

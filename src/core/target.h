@@ -35,6 +35,9 @@ struct WriteSpec {
   std::optional<LedgerSpec> ledger;  // none: no ledger is kept
   // Positions in `columns` of the key, in the order of the source's key; empty: as they stand.
   std::vector<int> key;
+  // Pushdown: what the source reads, where that is in the target's own database and nothing but
+  // SQL changes it; none elsewhere.
+  std::optional<ReadSpec> from;
 };
 
 // Of the rows given to one write.
@@ -72,6 +75,11 @@ class Target {
   // As write, but rows that the database refuses are left out and named: found by halving,
   // in O(k log n) writes for k bad rows of n.
   virtual WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) = 0;
+
+  // Writes all rows of the chunk from where they are, by one statement of the database, in the
+  // transaction begun; only where the spec says `from`. Sets read, written and unchanged. Rows
+  // that the database refuses are an Error(reject), as with write.
+  virtual RowCounts write_from_source(const Chunk& chunk) = 0;
 
   // Locks these rows until the transaction ends, so that a read from now on stays true.
   virtual void lock(const std::vector<Key>& keys) = 0;

@@ -43,6 +43,7 @@ ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions
     : source_(std::move(parts.source)),
       transform_(std::move(parts.transform)),
       target_(std::move(parts.target)),
+      pushes_down_(parts.pushes_down),
       layout_(layout),
       read_columns_(layout.read_columns()),
       backoff_(backoff),
@@ -107,21 +108,41 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
     }
   }
 
-  side_ = ExitCode::source_unreachable;
-  {
-    const Stopwatch watch(clock_, part.times.read);
-    source_.read(chunk, batch_);
+  // Which rows are bad is found by rows that travel.
+  if (pushes_down_ && rejects == Rejects::fail) {
+    push_down(chunk, part);
+  } else {
+    read_and_write(chunk, rejects, part);
   }
-  if (next_) source_.begin(*next_);
-  failpoint("chunk.after_read");
-  part.rows.read = static_cast<std::int64_t>(batch_.rows());
-  part.bytes = batch_.bytes();
-  if (!batch_.empty()) write_batch(chunk, rejects, part);
 
   report.rows += part.rows;
   report.bytes += part.bytes;
   report.times += part.times;
   for (DeadLetter& letter : part.dead_letters) report.dead_letters.push_back(std::move(letter));
+}
+
+void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part) {
+  side_ = ExitCode::target_unreachable;
+  const Stopwatch watch(clock_, part.times.write);
+  target_->begin(chunk);
+  // One statement reads, changes and writes.
+  failpoint("chunk.after_read");
+  failpoint("chunk.after_transform");
+  part.rows = target_->write_from_source(chunk);
+  target_->commit(chunk, part.rows);
+}
+
+void ChunkRunner::read_and_write(const Chunk& chunk, Rejects rejects, ChunkReport& part) {
+  side_ = ExitCode::source_unreachable;
+  {
+    const Stopwatch watch(clock_, part.times.read);
+    source_.read(chunk, batch_);
+  }
+  if (next_ && !pushes_down_) source_.begin(*next_);
+  failpoint("chunk.after_read");
+  part.rows.read = static_cast<std::int64_t>(batch_.rows());
+  part.bytes = batch_.bytes();
+  if (!batch_.empty()) write_batch(chunk, rejects, part);
 }
 
 void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& part) {

@@ -30,6 +30,7 @@ class ChunkRunner {
     std::unique_ptr<Source> source;
     std::unique_ptr<Transform> transform;
     std::unique_ptr<Target> target;
+    bool pushes_down = false;  // the target writes from where the rows are
   };
 
   // Makes dead letters durable before the batch that leaves their rows out is committed.
@@ -53,6 +54,8 @@ class ChunkRunner {
 
   void run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop);
   void attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded, ChunkReport& report);
+  void push_down(const Chunk& chunk, ChunkReport& part);
+  void read_and_write(const Chunk& chunk, Rejects rejects, ChunkReport& part);
   void write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& part);
   void redo_conflicts(std::vector<Key> conflicts, Rejects rejects, ChunkReport& part);
   const Batch& transform(const Batch& input, ChunkReport& part);
@@ -73,6 +76,7 @@ class ChunkRunner {
   ReadAhead source_;
   const std::unique_ptr<Transform> transform_;
   const std::unique_ptr<Target> target_;
+  const bool pushes_down_;
   const Layout layout_;
   const Columns read_columns_;
   const BackoffOptions backoff_;

@@ -15,83 +15,10 @@ namespace {
 // One statement's worth of keys: bounds the length of its text.
 constexpr std::size_t keys_per_statement = 1000;
 
-std::vector<std::string> conditions(const KeySql& key, const std::string& after,
-                                    const std::string& upto) {
-  std::vector<std::string> found;
-  if (!after.empty()) found.push_back(key.columns() + " > " + after);
-  if (!upto.empty()) found.push_back(key.columns() + " <= " + upto);
-  return found;
-}
-
-std::string where_all(const std::vector<std::string>& parts) {
-  return parts.empty() ? "" : " WHERE " + join(parts, " AND ");
-}
-
-// `FROM t WHERE (k) > (…) AND (k) <= (…) ORDER BY k`: a range over the key's index.
-std::string range(const ReadSpec& spec, const KeySql& key, const std::string& after,
-                  const std::string& upto) {
-  return " FROM " + spec.table + where_all(conditions(key, after, upto)) + " " + key.order_by();
-}
-
-// Key columns under names of their own: k0, k1, …
-std::string key_as(const KeySql& key) {
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    parts.push_back(fmt::format("{} AS k{}", key.column(i), i));
-  }
-  return join(parts, ", ");
-}
-
-// The texts of k0, k1, … and whether each, read back, is the same key.
-std::string key_texts(const KeySql& key) {
-  std::vector<std::string> texts;
-  std::vector<std::string> same;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    texts.push_back(fmt::format("c.k{}::text", i));
-    same.push_back(fmt::format("c.k{} = {}", i, key.typed(i, fmt::format("c.k{}::text", i))));
-  }
-  return join(texts, ", ") + ", " + join(same, " AND ");
-}
-
-std::string last_key_sql(const ReadSpec& spec, const KeySql& key) {
-  return fmt::format("SELECT {} FROM (SELECT {} FROM {} {} LIMIT 1) AS c", key_texts(key),
-                     key_as(key), spec.table, key.order_by(true));
-}
-
-std::string nth_key_sql(const ReadSpec& spec, const KeySql& key, const std::string& after,
-                        const std::string& upto, const std::string& offset) {
-  return fmt::format("SELECT {} FROM (SELECT {}{} LIMIT 1 OFFSET {}) AS c", key_texts(key),
-                     key_as(key), range(spec, key, after, upto), offset);
-}
-
-std::string tail_sql(const ReadSpec& spec, const KeySql& key, const std::string& after,
-                     const std::string& upto, const std::string& limit) {
-  return fmt::format(
-      "SELECT {}, c.n FROM (SELECT r.*, row_number() OVER () AS n FROM (SELECT {}{} LIMIT {}) AS "
-      "r) "
-      "AS c ORDER BY c.n DESC LIMIT 1",
-      key_texts(key), key_as(key), range(spec, key, after, upto), limit);
-}
-
-std::string select_list(const ReadSpec& spec) {
-  std::vector<std::string> items;
-  for (const ReadColumn& column : spec.columns) {
-    items.push_back(column.expression.empty() ? quote_identifier(column.column.name)
-                                              : "(" + column.expression + "\n)");
-  }
-  return join(items, ", ");
-}
-
-std::string read_sql(const ReadSpec& spec, const KeySql& key, std::vector<std::string> wanted) {
-  if (!spec.where.empty()) wanted.push_back("(" + spec.where + "\n)");
-  return fmt::format("COPY (SELECT {} FROM {}{} {}) TO STDOUT (FORMAT binary)", select_list(spec),
-                     spec.table, where_all(wanted), key.order_by());
-}
-
 }  // namespace
 
 PostgresSource::PostgresSource(const std::string& url, const std::string& job, ReadSpec spec)
-    : spec_(std::move(spec)), connection_(url, job, "source") {
+    : spec_(std::move(spec)), sql_(spec_), connection_(url, job, "source") {
   set_up();
 }
 
@@ -119,28 +46,24 @@ Key PostgresSource::checked_key(const PgResult& row) const {
 }
 
 std::optional<Key> PostgresSource::last_key() {
-  const KeySql key(spec_.table, spec_.key);
   connection_.attempt("find the last key of " + spec_.table);
-  const PgResult row = connection_.query(last_key_sql(spec_, key));
+  const PgResult row = connection_.query(sql_.last_key());
   if (row.rows() == 0) return std::nullopt;
   return checked_key(row);
 }
 
 std::optional<Source::Cut> PostgresSource::cut(const std::optional<Key>& after, const Key& end,
                                                std::int64_t keys) {
-  const KeySql key(spec_.table, spec_.key);
-  const std::string lower = after ? key.literals(*after) : "";
-  const std::string upper = key.literals(end);
+  const std::string lower = after ? sql_.key().literals(*after) : "";
+  const std::string upper = sql_.key().literals(end);
   connection_.attempt(fmt::format("find the end of a chunk of {} after {}", spec_.table,
                                   after ? after->display() : "its beginning"));
-  const PgResult row =
-      connection_.query(nth_key_sql(spec_, key, lower, upper, std::to_string(keys - 1)));
+  const PgResult row = connection_.query(sql_.nth_key(lower, upper, std::to_string(keys - 1)));
   std::optional<Cut> cut;
   if (row.rows() != 0) {
     cut = Cut{checked_key(row), keys};
   } else {
-    const PgResult last =
-        connection_.query(tail_sql(spec_, key, lower, upper, std::to_string(keys)));
+    const PgResult last = connection_.query(sql_.last_of(lower, upper, std::to_string(keys)));
     if (last.rows() == 0) return std::nullopt;
     cut = Cut{checked_key(last), last.integer(0, static_cast<int>(spec_.key.size()) + 1)};
   }
@@ -152,9 +75,8 @@ std::optional<Source::Cut> PostgresSource::cut(const std::optional<Key>& after, 
 }
 
 void PostgresSource::read(const Chunk& chunk, Batch& batch) {
-  const KeySql key(spec_.table, spec_.key);
-  const std::string after = chunk.after ? key.literals(*chunk.after) : "";
-  const std::string sql = read_sql(spec_, key, conditions(key, after, key.literals(chunk.upto)));
+  const std::string after = chunk.after ? sql_.key().literals(*chunk.after) : "";
+  const std::string sql = sql_.copy_range(after, sql_.key().literals(chunk.upto));
   connection_.attempt(fmt::format("read {} of {}", chunk.display(), spec_.table));
   batch.clear();
   CopyReader reader(batch, spec_.columns.size());
@@ -173,7 +95,6 @@ void PostgresSource::read(const Chunk& chunk, Batch& batch) {
 }
 
 void PostgresSource::read_keys(const std::vector<Key>& keys, Batch& batch) {
-  const KeySql key(spec_.table, spec_.key);
   connection_.attempt("read changed rows of " + spec_.table);
   batch.clear();
   for (std::size_t first = 0; first < keys.size(); first += keys_per_statement) {
@@ -181,7 +102,7 @@ void PostgresSource::read_keys(const std::vector<Key>& keys, Batch& batch) {
     const std::vector<Key> some(keys.begin() + static_cast<std::ptrdiff_t>(first),
                                 keys.begin() + static_cast<std::ptrdiff_t>(last));
     CopyReader reader(batch, spec_.columns.size());
-    connection_.copy_out(read_sql(spec_, key, {key.is_one_of(some)}), [&](std::string_view bytes) {
+    connection_.copy_out(sql_.copy_keys(some), [&](std::string_view bytes) {
       reader.feed(bytes);
       return true;
     });
@@ -191,20 +112,19 @@ void PostgresSource::read_keys(const std::vector<Key>& keys, Batch& batch) {
 
 std::vector<Key> PostgresSource::in_key_order(std::vector<Key> keys) {
   if (keys.size() < 2) return keys;
-  const KeySql key(spec_.table, spec_.key);
   std::vector<std::string> rows;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     std::vector<std::string> values{std::to_string(i)};
-    for (std::size_t k = 0; k < key.size(); ++k) {
-      values.push_back(key.literal(k, keys[i].values.at(k)));
+    for (std::size_t k = 0; k < sql_.key().size(); ++k) {
+      values.push_back(sql_.key().literal(k, keys[i].values.at(k)));
     }
     rows.push_back("(" + join(values, ", ") + ")");
   }
   std::vector<std::string> names{"n"};
   std::vector<std::string> order;
-  for (std::size_t k = 0; k < key.size(); ++k) {
+  for (std::size_t k = 0; k < sql_.key().size(); ++k) {
     names.push_back(fmt::format("k{}", k));
-    order.push_back(key.typed(k, fmt::format("v.k{}", k)));
+    order.push_back(sql_.key().typed(k, fmt::format("v.k{}", k)));
   }
   connection_.attempt("sort keys of " + spec_.table);
   const PgResult sorted =
@@ -218,11 +138,10 @@ std::vector<Key> PostgresSource::in_key_order(std::vector<Key> keys) {
 }
 
 std::vector<Statement> PostgresSource::statements() const {
-  const KeySql key(spec_.table, spec_.key);
-  return {{"find the end key", last_key_sql(spec_, key)},
-          {"find the end of a chunk", nth_key_sql(spec_, key, "$after", "$upto", "$keys - 1")},
-          {"find the end of the last chunk", tail_sql(spec_, key, "$after", "$upto", "$keys")},
-          {"read a chunk", read_sql(spec_, key, conditions(key, "$after", "$upto"))}};
+  return {{"find the end key", sql_.last_key()},
+          {"find the end of a chunk", sql_.nth_key("$after", "$upto", "$keys - 1")},
+          {"find the end of the last chunk", sql_.last_of("$after", "$upto", "$keys")},
+          {"read a chunk", sql_.copy_range("$after", "$upto")}};
 }
 
 }  // namespace backfill

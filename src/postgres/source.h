@@ -11,6 +11,7 @@
 
 #include "core/source.h"
 #include "postgres/connection.h"
+#include "postgres/read_sql.h"
 
 namespace backfill {
 
@@ -31,11 +32,10 @@ class PostgresSource : public Source {
 
  private:
   void set_up();
-  std::optional<Key> nth_key(const std::string& after, const std::string& upto, std::int64_t keys);
-  std::optional<Cut> tail(const std::string& after, const std::string& upto, std::int64_t keys);
   Key checked_key(const PgResult& row) const;
 
   const ReadSpec spec_;
+  const ReadSql sql_;
   PgConnection connection_;
 };
 

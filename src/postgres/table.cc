@@ -309,6 +309,16 @@ std::optional<std::int64_t> estimate_bytes(PgConnection& connection, const Found
   }
 }
 
+std::optional<int> fillfactor_of(PgConnection& connection, const FoundTable& table) {
+  const PgResult row = connection.query(
+      "SELECT coalesce((SELECT o.option_value FROM pg_catalog.pg_options_to_table(c.reloptions) AS "
+      "o WHERE o.option_name = 'fillfactor'), '100') FROM pg_catalog.pg_class AS c "
+      "WHERE c.oid = $1 AND c.relkind = 'r'",
+      {table.oid});
+  if (row.rows() == 0) return std::nullopt;
+  return static_cast<int>(row.integer(0, 0));
+}
+
 ReadColumn type_expression(PgConnection& connection, const TableFacts& facts,
                            const std::string& item) {
   const SelectItem parsed = parse_select_item(item, true);
@@ -369,6 +379,7 @@ TableFacts inspect_table(PgConnection& connection, const std::string& table,
   }
   facts.estimated_rows = estimate_rows(connection, found, where);
   facts.estimated_bytes = estimate_bytes(connection, found);
+  facts.fillfactor = fillfactor_of(connection, found);
   return facts;
 }
 

@@ -41,6 +41,7 @@ PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, W
     types_ = describe_types(connection_, references);
   }
   sql_ = std::make_unique<WriteSql>(spec_, types_);
+  if (spec_.from) pushdown_sql_ = std::make_unique<PushdownSql>(spec_, *sql_);
   present_ = std::make_unique<PresentKeys>(sql_->key_at(), spec_.columns.size());
   set_up();
 }
@@ -243,6 +244,31 @@ WriteReport PostgresTarget::write_staged(std::int64_t rows) {
   return report;
 }
 
+// The keys counted when the chunk was cut tell the rows read, unless `where` leaves some out or
+// not all were written; then they are counted again. Before the write, which may change what
+// `where` says of them.
+RowCounts PostgresTarget::write_from_source(const Chunk& chunk) {
+  const KeySql& key = pushdown_sql_->key();
+  const std::string after = chunk.after ? key.literals(*chunk.after) : "";
+  const std::string upto = key.literals(chunk.upto);
+  const auto count = [&] {
+    return connection_.query(opened(pushdown_sql_->count(after, upto))).integer(0, 0);
+  };
+  RowCounts rows;
+  try {
+    if (!spec_.from->where.empty()) rows.read = count();
+    rows.written = connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
+    if (spec_.from->where.empty()) rows.read = rows.written == chunk.keys ? chunk.keys : count();
+  } catch (const Error&) {
+    rollback();
+    throw;
+  }
+  // Rows that came in between the two looks were written without being counted.
+  rows.read = std::max(rows.read, rows.written);
+  rows.unchanged = rows.read - rows.written;
+  return rows;
+}
+
 void PostgresTarget::lock(const std::vector<Key>& keys) {
   for (std::size_t first = 0; first < keys.size(); first += keys_per_statement) {
     const std::size_t last = std::min(keys.size(), first + keys_per_statement);
@@ -295,6 +321,7 @@ std::optional<RowCounts> PostgresTarget::recorded(const Chunk& chunk) {
 }
 
 std::vector<Statement> PostgresTarget::statements() const {
+  if (pushdown_sql_) return {{"write a chunk", pushdown_sql_->write("$after", "$upto")}};
   if (sql_->goes_straight()) return {{"write a batch", sql_->copy_straight()}};
   std::vector<Statement> statements;
   if (sql_->may_go_straight()) {

@@ -15,6 +15,7 @@
 #include "postgres/connection.h"
 #include "postgres/looks.h"
 #include "postgres/present_keys.h"
+#include "postgres/pushdown_sql.h"
 #include "postgres/write_sql.h"
 
 namespace backfill {
@@ -27,6 +28,7 @@ class PostgresTarget : public Target {
   void begin(const Chunk& chunk) override;
   WriteReport write(const Batch& rows) override;
   WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) override;
+  RowCounts write_from_source(const Chunk& chunk) override;
   void lock(const std::vector<Key>& keys) override;
   void commit(const Chunk& chunk, const RowCounts& rows) override;
   void rollback() noexcept override;
@@ -49,6 +51,7 @@ class PostgresTarget : public Target {
   PgConnection connection_;
   std::vector<PgType> types_;  // of the target columns
   std::unique_ptr<WriteSql> sql_;
+  std::unique_ptr<PushdownSql> pushdown_sql_;  // none: rows come in batches
   bool has_dynamic_ = false;
   bool has_stage_ = false;
   bool stage_is_clean_ = true;

@@ -124,9 +124,16 @@ std::string WriteSql::look(const Chunk& chunk, std::size_t rows_max) const {
 
 // A cast to the bare type: what stores the value then applies length and domain as an
 // assignment does, where an explicit cast would cut off in silence.
-std::string WriteSql::value(std::size_t i) const {
-  const std::string name = "s." + staged_name(i);
-  return needs_cast(i) ? name + "::" + types_[i].base_sql : name;
+std::string WriteSql::cast(std::size_t i, const std::string& expression) const {
+  return needs_cast(i) ? expression + "::" + types_[i].base_sql : expression;
+}
+
+std::string WriteSql::value(std::size_t i) const { return cast(i, "s." + staged_name(i)); }
+
+Names WriteSql::staged_values() const {
+  Names values;
+  for (std::size_t i = 0; i < spec_.columns.size(); ++i) values.push_back(value(i));
+  return values;
 }
 
 // For comparing byte by byte both sides must be of one type, below domains.
@@ -135,10 +142,10 @@ std::string WriteSql::comparable(std::size_t i, const std::string& expression) c
   return is_domain ? expression + "::" + types_[i].base_sql : expression;
 }
 
-std::string WriteSql::value_as_stored(std::size_t i) const {
+std::string WriteSql::as_stored(std::size_t i, const std::string& value) const {
   const std::string& type = spec_.columns[i].target.type;
-  if (type == types_[i].base_sql || !rounds(types_[i].base_oid)) return value(i);
-  return fmt::format("{}::{}::{}", value(i), type, types_[i].base_sql);
+  if (type == types_[i].base_sql || !rounds(types_[i].base_oid)) return value;
+  return fmt::format("{}::{}::{}", value, type, types_[i].base_sql);
 }
 
 // The staged rows in key order, as `s`.
@@ -170,7 +177,7 @@ std::string WriteSql::guards_hold() const {
       parts.push_back(fmt::format("{} = {}", name, value(at)));
     } else {
       parts.push_back(fmt::format("ROW({})::record OPERATOR(pg_catalog.*=) ROW({})::record",
-                                  comparable(at, name), value_as_stored(at)));
+                                  comparable(at, name), as_stored(at, value(at))));
     }
   }
   return join(parts, " AND ");
@@ -178,22 +185,32 @@ std::string WriteSql::guards_hold() const {
 
 // Byte by byte, since types such as json have no `=`, and 1.0 and 1.00 are not the same here.
 // Without ::record the parser would look for the operator of each column's type.
-std::string WriteSql::values_differ() const {
+std::string WriteSql::values_differ(const std::string& qualifier, const Names& values) const {
   Names stored;
   Names wanted;
   for (const std::size_t at : with_role(Role::value)) {
-    stored.push_back(comparable(at, "t." + quote_identifier(spec_.columns[at].target.name)));
-    wanted.push_back(value_as_stored(at));
+    stored.push_back(comparable(at, qualifier + quote_identifier(spec_.columns[at].target.name)));
+    wanted.push_back(as_stored(at, values[at]));
   }
   return fmt::format("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", join(stored, ", "),
                      join(wanted, ", "));
 }
 
 std::string WriteSql::write() const {
-  return spec_.mode == WriteMode::update ? update() : insert();
+  if (spec_.mode != WriteMode::update) return insert(staged());
+  if (!is_guarded()) return update(staged());
+  return fmt::format(
+      "WITH written AS ({} RETURNING s.place) SELECT ctid::text FROM (SELECT ctid "
+      "FROM {} EXCEPT SELECT place FROM written) AS r",
+      update(staged()), stage);
 }
 
-std::string WriteSql::insert() const {
+std::string WriteSql::write_from(const std::string& subquery) const {
+  const std::string rows = "(" + subquery + ") AS s";
+  return spec_.mode == WriteMode::update ? update(rows) : insert(rows);
+}
+
+std::string WriteSql::insert(const std::string& rows) const {
   Names values;
   bool overrides = false;
   for (std::size_t i = 0; i < spec_.columns.size(); ++i) {
@@ -203,7 +220,7 @@ std::string WriteSql::insert() const {
   }
   return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}{}", spec_.table,
                      join(target_names(), ", "), overrides ? "OVERRIDING SYSTEM VALUE " : "",
-                     join(values, ", "), staged(), on_conflict());
+                     join(values, ", "), rows, on_conflict());
 }
 
 std::string WriteSql::on_conflict() const {
@@ -232,20 +249,27 @@ std::string WriteSql::on_conflict() const {
   return sql;
 }
 
-std::string WriteSql::update() const {
+std::string WriteSql::update(const std::string& rows) const {
   Names sets;
   for (const std::size_t at : with_role(Role::value)) {
     sets.push_back(quote_identifier(spec_.columns[at].target.name) + " = " + value(at));
   }
   const std::string guards = is_guarded() ? guards_hold() + " AND " : "";
-  const std::string sql =
-      fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {} AND {}{}", spec_.table, join(sets, ", "),
-                  staged(), key_matches(), guards, values_differ());
-  if (!is_guarded()) return sql;
-  return fmt::format(
-      "WITH written AS ({} RETURNING s.place) SELECT ctid::text FROM (SELECT ctid "
-      "FROM {} EXCEPT SELECT place FROM written) AS r",
-      sql, stage);
+  return fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {} AND {}{}", spec_.table,
+                     join(sets, ", "), rows, key_matches(), guards,
+                     values_differ("t.", staged_values()));
+}
+
+// Without an alias, so that expressions may name the table.
+std::string WriteSql::update_by(const Names& expressions, const std::string& condition) const {
+  Names sets;
+  Names values;
+  for (std::size_t i = 0; i < spec_.columns.size(); ++i) values.push_back(cast(i, expressions[i]));
+  for (const std::size_t at : with_role(Role::value)) {
+    sets.push_back(quote_identifier(spec_.columns[at].target.name) + " = " + values[at]);
+  }
+  return fmt::format("UPDATE {} SET {} WHERE {} AND {}", spec_.table, join(sets, ", "), condition,
+                     values_differ("", values));
 }
 
 std::string WriteSql::conflicts(const std::vector<std::string>& places) const {

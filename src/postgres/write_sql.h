@@ -1,8 +1,9 @@
 // postgres/write_sql.h
 //
-// The statements that bring a batch into a table: its tuples are staged in a temporary
-// table in the types they come in, and one statement a batch casts and writes them. Pure:
-// made from what is written and what the catalog says of the target's types.
+// The statements that bring rows into a table. The tuples of a batch are staged in a temporary
+// table in the types they come in, and one statement a batch casts and writes them; rows of the
+// same database are written from where they are. Pure: made from what is written and what the
+// catalog says of the target's types.
 
 #pragma once
 
@@ -41,6 +42,11 @@ class WriteSql {
   // Writes the staged rows; the count of rows is that of rows written. When guarded the
   // answer is instead the places (ctid) of staged rows that were not written.
   std::string write() const;
+  // Writes the rows of a subquery, not guarded, whose columns c0, c1, … are those of a tuple.
+  std::string write_from(const std::string& subquery) const;
+  // Sets each written column to the expression at its position, of the row itself.
+  std::string update_by(const std::vector<std::string>& expressions,
+                        const std::string& condition) const;
   // The keys, as text, of the staged rows at these places whose row in the table is gone or
   // no longer as it was read.
   std::string conflicts(const std::vector<std::string>& places) const;
@@ -50,18 +56,21 @@ class WriteSql {
   const std::vector<std::size_t>& key_at() const { return key_at_; }  // in the tuples of a batch
 
  private:
-  std::string insert() const;
-  std::string update() const;
+  std::string insert(const std::string& rows) const;
+  std::string update(const std::string& rows) const;
   std::string on_conflict() const;
   std::string staged() const;
   std::string staged_type(std::size_t i) const;
   bool needs_cast(std::size_t i) const;
+  std::string cast(std::size_t i, const std::string& expression) const;
   std::string value(std::size_t i) const;
   std::string comparable(std::size_t i, const std::string& expression) const;
-  std::string value_as_stored(std::size_t i) const;
+  std::string as_stored(std::size_t i, const std::string& value) const;
   std::string key_matches() const;
   std::string guards_hold() const;
-  std::string values_differ() const;
+  std::string values_differ(const std::string& qualifier,
+                            const std::vector<std::string>& values) const;
+  std::vector<std::string> staged_values() const;
   std::vector<std::size_t> with_role(WriteColumn::Role role) const;
   std::vector<std::string> target_names() const;
 

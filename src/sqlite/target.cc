@@ -131,6 +131,10 @@ void SqliteTarget::bind_fields(SqliteStatement& statement, const std::vector<std
     bind_cell(statement, static_cast<int>(i) + 1, columns_[fields[i]], cells_[fields[i]]);
 }
 
+RowCounts SqliteTarget::write_from_source(const Chunk&) {
+  throw Error(ErrorKind::stop, "write to " + spec_.table + ": rows are not written from a source");
+}
+
 void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }
 
 void SqliteTarget::commit(const Chunk& chunk, const RowCounts& rows) {

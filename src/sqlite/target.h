@@ -30,6 +30,7 @@ class SqliteTarget : public Target {
   void begin(const Chunk& chunk) override;
   WriteReport write(const Batch& rows) override;
   WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) override;
+  RowCounts write_from_source(const Chunk& chunk) override;
   void lock(const std::vector<Key>& keys) override;
   void commit(const Chunk& chunk, const RowCounts& rows) override;
   void rollback() noexcept override;

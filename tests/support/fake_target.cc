@@ -79,6 +79,22 @@ void FakeTarget::write_range(const Batch& rows, std::size_t first, std::size_t l
   }
 }
 
+// Values as they are; a refused key spoils the whole statement.
+RowCounts FakeTarget::write_from_source(const Chunk& chunk) {
+  reach("target.write_from_source", true);
+  RowCounts rows;
+  for (const auto& [id, value] : options_.from->values()) {
+    if ((chunk.after && id <= id_of(*chunk.after)) || id > id_of(chunk.upto)) continue;
+    if (options_.refused.contains(id)) {
+      throw Error(ErrorKind::reject, "row " + std::to_string(id) + " breaks a constraint", "23514");
+    }
+    ++rows.read;
+    ++rows.written;
+    writes_[id] = value;
+  }
+  return rows;
+}
+
 void FakeTarget::lock(const std::vector<Key>& keys) {
   reach("target.lock", true);
   std::set<std::int64_t> ids;

@@ -23,6 +23,7 @@ class FakeTarget : public Target {
     WriteMode mode = WriteMode::upsert;
     bool keeps_ledger = false;
     std::set<std::int64_t> refused;  // keys of rows that break a constraint
+    FakeTable* from = nullptr;       // for write_from_source
   };
 
   FakeTarget(FakeTable& table, FaultScript& script, Options options)
@@ -32,6 +33,7 @@ class FakeTarget : public Target {
   void begin(const Chunk& chunk) override;
   WriteReport write(const Batch& rows) override;
   WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) override;
+  RowCounts write_from_source(const Chunk& chunk) override;
   void lock(const std::vector<Key>& keys) override;
   void commit(const Chunk& chunk, const RowCounts& rows) override;
   void rollback() noexcept override;
