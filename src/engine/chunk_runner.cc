@@ -39,21 +39,18 @@ class Stopwatch {
 }  // namespace
 
 ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff,
-                         Clock& clock, Log& log, KeepDeadLetters keep_dead_letters)
-    : source_(std::move(parts.source)),
-      transform_(std::move(parts.transform)),
-      target_(std::move(parts.target)),
-      pushes_down_(parts.pushes_down),
+                         Clock& clock, Log& log, std::mutex& turn,
+                         KeepDeadLetters keep_dead_letters)
+    : parts_(std::move(parts)),
       layout_(layout),
       read_columns_(layout.read_columns()),
       backoff_(backoff),
       clock_(clock),
       log_(log),
+      turn_(turn),
       keep_dead_letters_(std::move(keep_dead_letters)) {}
 
-ChunkReport ChunkRunner::run(const Chunk& chunk, const std::optional<Chunk>& next,
-                             std::stop_token stop) {
-  next_ = next;
+ChunkReport ChunkRunner::run(const Chunk& chunk, std::stop_token stop) {
   ChunkReport report;
   report.chunk = chunk;
   run_part(chunk, report, stop);
@@ -61,8 +58,8 @@ ChunkReport ChunkRunner::run(const Chunk& chunk, const std::optional<Chunk>& nex
 }
 
 void ChunkRunner::cancel() noexcept {
-  source_.cancel();
-  target_->cancel();
+  parts_.source->cancel();
+  parts_.target->cancel();
 }
 
 void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
@@ -72,7 +69,7 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
     try {
       return attempt(chunk, rejects, backoff.retries() > 0, report);
     } catch (const Error& error) {
-      target_->rollback();
+      parts_.target->rollback();
       switch (error.kind()) {
         case ErrorKind::reject:
           if (side_ == ExitCode::source_unreachable)
@@ -101,7 +98,7 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
   ChunkReport part;
   if (may_be_recorded) {
     side_ = ExitCode::target_unreachable;
-    if (const auto rows = target_->recorded(chunk)) {
+    if (const auto rows = parts_.target->recorded(chunk)) {
       report.rows += *rows;
       report.from_ledger = true;
       return;
@@ -109,7 +106,7 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
   }
 
   // Which rows are bad is found by rows that travel.
-  if (pushes_down_ && rejects == Rejects::fail) {
+  if (parts_.pushes_down && rejects == Rejects::fail) {
     push_down(chunk, part);
   } else {
     read_and_write(chunk, rejects, part);
@@ -123,22 +120,23 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
 
 void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part) {
   side_ = ExitCode::target_unreachable;
+  std::unique_lock turn(turn_);
   const Stopwatch watch(clock_, part.times.write);
-  target_->begin(chunk);
+  parts_.target->begin(chunk);
   // One statement reads, changes and writes.
   failpoint("chunk.after_read");
   failpoint("chunk.after_transform");
-  part.rows = target_->write_from_source(chunk);
-  target_->commit(chunk, part.rows);
+  part.rows = parts_.target->write_from_source(chunk);
+  turn.unlock();
+  parts_.target->commit(chunk, part.rows);
 }
 
 void ChunkRunner::read_and_write(const Chunk& chunk, Rejects rejects, ChunkReport& part) {
   side_ = ExitCode::source_unreachable;
   {
     const Stopwatch watch(clock_, part.times.read);
-    source_.read(chunk, batch_);
+    parts_.source->read(chunk, batch_);
   }
-  if (next_ && !pushes_down_) source_.begin(*next_);
   failpoint("chunk.after_read");
   part.rows.read = static_cast<std::int64_t>(batch_.rows());
   part.bytes = batch_.bytes();
@@ -150,15 +148,17 @@ void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& 
   const Batch& rows = transform(batch_, part);
   // Nothing to write needs no transaction; doing it again after a crash gives the same answer.
   if (rows.empty()) return;
+  std::unique_lock turn(turn_);
   {
     const Stopwatch watch(clock_, part.times.write);
-    target_->begin(chunk);
+    parts_.target->begin(chunk);
   }
   const WriteReport written = write_rows(batch_, rows, rejects, part);
   if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
   if (keep_dead_letters_ && !part.dead_letters.empty()) keep_dead_letters_(part.dead_letters);
+  turn.unlock();
   const Stopwatch watch(clock_, part.times.write);
-  target_->commit(chunk, part.rows);
+  parts_.target->commit(chunk, part.rows);
 }
 
 // Rows that changed since they were read are read again and written again, in the same
@@ -168,10 +168,10 @@ void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, Ch
     if (round > kRoundsMax)
       throw Error(ErrorKind::retry, "rows keep changing between their read and their write");
     part.rows.conflicts += static_cast<std::int64_t>(conflicts.size());
-    if (round > kRoundsBeforeLock) target_->lock(conflicts);
+    if (round > kRoundsBeforeLock) parts_.target->lock(conflicts);
 
     side_ = ExitCode::source_unreachable;
-    source_.source().read_keys(conflicts, redo_batch_);
+    parts_.source->read_keys(conflicts, redo_batch_);
     side_ = ExitCode::target_unreachable;
     // Gone, or no longer matching `where`: nothing is left to do for them.
     part.rows.unchanged += static_cast<std::int64_t>(conflicts.size() - redo_batch_.rows());
@@ -186,7 +186,7 @@ const Batch& ChunkRunner::transform(const Batch& input, ChunkReport& part) {
   if (!layout_.forwards) {
     const Stopwatch watch(clock_, part.times.transform);
     transformed_.clear();
-    transform_->apply(input, transformed_);
+    parts_.transform->apply(input, transformed_);
     part.rows.skipped += transformed_.skipped;
     for (const Transformed::Reject& reject : transformed_.rejects) {
       add_dead_letter(input, reject.input_row, "transform", reject.reason, part);
@@ -201,8 +201,9 @@ WriteReport ChunkRunner::write_rows(const Batch& input, const Batch& rows, Rejec
                                     ChunkReport& part) {
   const Stopwatch watch(clock_, part.times.write);
   std::vector<RowReject> refused;
-  WriteReport written = rejects == Rejects::fail ? target_->write(rows)
-                                                 : target_->write_around_rejects(rows, refused);
+  WriteReport written = rejects == Rejects::fail
+                            ? parts_.target->write(rows)
+                            : parts_.target->write_around_rejects(rows, refused);
   part.rows.written += written.written;
   part.rows.unchanged += written.unchanged;
   for (const RowReject& reject : refused) {
@@ -264,7 +265,7 @@ std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff&
   while (true) {
     try {
       side_ = ExitCode::source_unreachable;
-      const auto cut = source_.source().cut(chunk.after, chunk.upto, keys);
+      const auto cut = parts_.source->cut(chunk.after, chunk.upto, keys);
       const bool is_whole = cut && cut->upto == chunk.upto;
       if (!is_whole || cut->keys <= 1) return cut;
       // Rows have gone since the chunk was planned, so that half of its keys reach its end.
@@ -303,9 +304,9 @@ void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const
     ++report.retries;
     try {
       side_ = ExitCode::source_unreachable;
-      source_.reconnect();
+      parts_.source->reconnect();
       side_ = ExitCode::target_unreachable;
-      target_->reconnect();
+      parts_.target->reconnect();
       return;
     } catch (const Error& again) {
       if (again.kind() != ErrorKind::retry && again.kind() != ErrorKind::cancelled) throw;
