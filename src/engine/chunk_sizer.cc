@@ -8,9 +8,10 @@ namespace {
 constexpr std::size_t kSamples = 3;  // the median of so many decides
 constexpr double kGrowthMax = 2;     // per step
 constexpr double kShrinkMax = 0.5;
-constexpr double kDeadBand = 0.15;      // nearer to the target than this, the size stays
-constexpr int kOutlier = 4;             // times the target
-constexpr double kBytesHeadroom = 0.8;  // rows vary in width
+constexpr double kDeadBand = 0.15;              // nearer to the target than this, the size stays
+constexpr int kOutlier = 4;                     // times the target
+constexpr double kBytesHeadroom = 0.8;          // rows vary in width
+constexpr std::int64_t kBytesEnough = 4 << 20;  // a larger batch takes memory and is no faster
 
 }  // namespace
 
@@ -33,8 +34,8 @@ void ChunkSizer::learn_bytes(const ChunkReport& report) {
   if (report.rows.read == 0) return;
   const double bytes_per_row =
       static_cast<double>(report.bytes) / static_cast<double>(report.rows.read);
-  const double fit =
-      kBytesHeadroom * static_cast<double>(options_.bytes_max) / std::max(bytes_per_row, 1.0);
+  const std::int64_t bytes = std::min(options_.bytes_max, kBytesEnough);
+  const double fit = kBytesHeadroom * static_cast<double>(bytes) / std::max(bytes_per_row, 1.0);
   const auto rows = static_cast<std::int64_t>(std::min(fit, 1e15));
   // Narrow rows after wide ones let it rise again, but slowly.
   const std::int64_t risen = size_for_bytes_ + size_for_bytes_ / 2 + 1;

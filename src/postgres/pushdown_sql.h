@@ -22,10 +22,15 @@ class PushdownSql {
 
   // The count of rows is that of rows written.
   std::string write(const std::string& after, const std::string& upto) const;
+  // As write, where no row of the range is in the table that rows are inserted into.
+  std::string insert(const std::string& after, const std::string& upto) const;
   // How many rows of the range the job wants.
   std::string count(const std::string& after, const std::string& upto) const;
 
  private:
+  std::vector<std::string> items() const;
+  std::string rows(const std::string& after, const std::string& upto) const;
+
   const WriteSpec spec_;
   const WriteSql& write_;
   const ReadSql read_;

@@ -20,6 +20,13 @@ constexpr std::size_t keys_per_statement = 1000;
 
 constexpr const char* unique_violation = "23505";
 
+// A key in the columns from `first` on.
+Key key_at(const PgResult& result, int row, int first) {
+  Key key;
+  for (int i = first; i < result.columns(); ++i) key.values.push_back(result.text(row, i));
+  return key;
+}
+
 void add(WriteReport& sum, WriteReport part) {
   sum.written += part.written;
   sum.unchanged += part.unchanged;
@@ -71,6 +78,7 @@ void PostgresTarget::begin(const Chunk& chunk) {
     has_stage_ = true;
   }
   stage_is_clean_ = true;
+  in_part_ = false;
   chunk_ = chunk;
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
   if (spec_.ledger) opening_ += batch_lock_sql(*spec_.ledger) + "; ";
@@ -157,6 +165,7 @@ WriteReport PostgresTarget::write_around_rejects(const Batch& rows,
         rows.rows(),
         [&](std::size_t first, std::size_t last) {
           connection_.command(opened("SAVEPOINT part"));
+          in_part_ = true;
           const bool was_clean = stage_is_clean_;
           try {
             add(report, write_rows(rows, first, last));
@@ -221,25 +230,47 @@ void PostgresTarget::convert(const Batch& rows, std::size_t first, std::size_t l
 }
 
 WriteReport PostgresTarget::write_staged(std::int64_t rows) {
-  const PgResult answer = connection_.query(sql_->write());
+  if (sql_->is_guarded_by_xmin() && !in_part_) return update_guarded(rows);
+  if (sql_->is_guarded()) return update_and_tell(rows);
   WriteReport report;
-  if (!sql_->is_guarded()) {
-    report.written = answer.affected();
-    report.unchanged = rows - report.written;
-    return report;
+  report.written = connection_.query(sql_->write()).affected();
+  report.unchanged = rows - report.written;
+  return report;
+}
+
+// Only where not all rows were written is it asked which ones, and why.
+WriteReport PostgresTarget::update_guarded(std::int64_t rows) {
+  WriteReport report;
+  report.written = connection_.query(sql_->write()).affected();
+  if (report.written == rows) return report;
+  const PgResult changed = connection_.query(sql_->changed_rows());
+  std::int64_t by_us = 0;
+  for (int row = 0; row < changed.rows(); ++row) {
+    if (changed.boolean(row, 0)) {
+      ++by_us;
+    } else {
+      report.conflicts.push_back(key_at(changed, row, 1));
+    }
   }
+  if (by_us > report.written) {
+    throw Error(ErrorKind::stop,
+                fmt::format("write to {}: {} rows of the batch were changed by the batch itself, "
+                            "as by a trigger that updates other rows; run it without that trigger",
+                            spec_.table, by_us - report.written));
+  }
+  report.unchanged = rows - report.written - static_cast<std::int64_t>(report.conflicts.size());
+  return report;
+}
+
+WriteReport PostgresTarget::update_and_tell(std::int64_t rows) {
+  const PgResult answer = connection_.query(sql_->write_and_tell());
+  WriteReport report;
   report.written = rows - answer.rows();
   if (answer.rows() == 0) return report;
   std::vector<std::string> places;
   for (int row = 0; row < answer.rows(); ++row) places.push_back(answer.text(row, 0));
   const PgResult keys = connection_.query(sql_->conflicts(places));
-  for (int row = 0; row < keys.rows(); ++row) {
-    Key key;
-    for (int column = 0; column < keys.columns(); ++column) {
-      key.values.push_back(keys.text(row, column));
-    }
-    report.conflicts.push_back(std::move(key));
-  }
+  for (int row = 0; row < keys.rows(); ++row) report.conflicts.push_back(key_at(keys, row, 0));
   report.unchanged = answer.rows() - keys.rows();
   return report;
 }
@@ -257,7 +288,7 @@ RowCounts PostgresTarget::write_from_source(const Chunk& chunk) {
   RowCounts rows;
   try {
     if (!spec_.from->where.empty()) rows.read = count();
-    rows.written = connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
+    rows.written = pushed_down(after, upto);
     if (spec_.from->where.empty()) rows.read = rows.written == chunk.keys ? chunk.keys : count();
   } catch (const Error&) {
     rollback();
@@ -267,6 +298,32 @@ RowCounts PostgresTarget::write_from_source(const Chunk& chunk) {
   rows.read = std::max(rows.read, rows.written);
   rows.unchanged = rows.read - rows.written;
   return rows;
+}
+
+// INSERT … ON CONFLICT writes more WAL and twice the time of a plain one, so that is tried first
+// wherever a look says that nothing is there.
+std::int64_t PostgresTarget::pushed_down(const std::string& after, const std::string& upto) {
+  const bool may_find_rows =
+      spec_.mode == WriteMode::insert_missing || spec_.mode == WriteMode::upsert;
+  if (!may_find_rows)
+    return connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
+  bool is_empty = true;
+  if (looks_.is_wanted()) {
+    const PgResult found = connection_.query(opened(sql_->look_for_any(after, upto)));
+    looks_.found(static_cast<std::size_t>(found.rows()));
+    is_empty = found.rows() == 0;
+  }
+  if (is_empty) {
+    try {
+      return connection_.query(opened("SAVEPOINT straight; ") + pushdown_sql_->insert(after, upto))
+          .affected();
+    } catch (const Error& error) {
+      if (error.code() != unique_violation || !connection_.in_transaction()) throw;
+      connection_.command("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight");
+      looks_.missed();
+    }
+  }
+  return connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
 }
 
 void PostgresTarget::lock(const std::vector<Key>& keys) {
@@ -303,6 +360,7 @@ void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
 }
 
 void PostgresTarget::rollback() noexcept {
+  in_part_ = false;
   opening_.clear();
   chunk_.reset();
   try {

@@ -44,8 +44,11 @@ class PostgresTarget : public Target {
   void look(const Batch& rows);
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
   void stage(const std::vector<std::string_view>& tuples);
+  std::int64_t pushed_down(const std::string& after, const std::string& upto);
   void convert(const Batch& rows, std::size_t first, std::size_t last);
   WriteReport write_staged(std::int64_t rows);
+  WriteReport update_guarded(std::int64_t rows);
+  WriteReport update_and_tell(std::int64_t rows);
 
   const WriteSpec spec_;
   PgConnection connection_;
@@ -56,6 +59,7 @@ class PostgresTarget : public Target {
   bool has_stage_ = false;
   bool stage_is_clean_ = true;
   std::string opening_;         // of a transaction whose first statement is yet to come
+  bool in_part_ = false;        // under a savepoint
   std::optional<Chunk> chunk_;  // whose first batch of rows is yet to come
   Looks looks_;
   std::unique_ptr<PresentKeys> present_;

@@ -28,6 +28,13 @@ bool rounds(std::uint32_t oid) {
   return std::find(rounding.begin(), rounding.end(), oid) != rounding.end();
 }
 
+// Types of which no two values that differ in a byte are equal; text by the collation "C".
+bool is_text(std::uint32_t oid) { return oid == 25 || oid == 1043; }
+bool is_equal_only_to_itself(std::uint32_t oid) {
+  constexpr std::array<std::uint32_t, 9> exact{16, 17, 20, 21, 23, 1082, 1114, 1184, 2950};
+  return is_text(oid) || std::find(exact.begin(), exact.end(), oid) != exact.end();
+}
+
 std::string staged_name(std::size_t i) { return fmt::format("c{}", i); }
 
 bool has_own_collation(const Column& column) {
@@ -56,6 +63,11 @@ bool WriteSql::needs_cast(std::size_t i) const {
 }
 
 bool WriteSql::is_guarded() const { return !with_role(Role::guard).empty(); }
+
+bool WriteSql::is_guarded_by_xmin() const {
+  const std::vector<std::size_t> guards = with_role(Role::guard);
+  return guards.size() == 1 && spec_.columns[guards[0]].target.name == "xmin";
+}
 
 bool WriteSql::goes_straight() const {
   return spec_.mode == WriteMode::insert && may_go_straight();
@@ -106,14 +118,22 @@ std::string WriteSql::copy_straight() const {
                      join(target_names(), ", "));
 }
 
+std::string WriteSql::between(const std::string& after, const std::string& upto) const {
+  const KeySql key(spec_.table, key_);
+  const std::string above = after.empty() ? "" : key.columns() + " > " + after + " AND ";
+  return fmt::format("FROM {} WHERE {}{} <= {}", spec_.table, above, key.columns(), upto);
+}
+
 std::string WriteSql::look(const std::string& after, const std::string& upto,
                            const std::string& rows_max) const {
-  const KeySql key(spec_.table, key_);
   Names names;
   for (const Column& column : key_) names.push_back(quote_identifier(column.name));
-  const std::string above = after.empty() ? "" : key.columns() + " > " + after + " AND ";
-  return fmt::format("COPY (SELECT {} FROM {} WHERE {}{} <= {} LIMIT {}) TO STDOUT (FORMAT binary)",
-                     join(names, ", "), spec_.table, above, key.columns(), upto, rows_max);
+  return fmt::format("COPY (SELECT {} {} LIMIT {}) TO STDOUT (FORMAT binary)", join(names, ", "),
+                     between(after, upto), rows_max);
+}
+
+std::string WriteSql::look_for_any(const std::string& after, const std::string& upto) const {
+  return "SELECT 1 " + between(after, upto) + " LIMIT 1";
 }
 
 std::string WriteSql::look(const Chunk& chunk, std::size_t rows_max) const {
@@ -148,15 +168,9 @@ std::string WriteSql::as_stored(std::size_t i, const std::string& value) const {
   return fmt::format("{}::{}::{}", value, type, types_[i].base_sql);
 }
 
-// The staged rows in key order, as `s`.
+// They come back in the order they were staged in, which is that of the key.
 std::string WriteSql::staged() const {
-  Names order;
-  for (std::size_t i = 0; i < key_at_.size(); ++i) {
-    const std::string name = staged_name(key_at_[i]);
-    order.push_back(needs_cast(key_at_[i]) ? name + "::" + types_[key_at_[i]].base_sql : name);
-  }
-  return fmt::format("(SELECT ctid AS place, * FROM {} ORDER BY {}) AS s", stage,
-                     join(order, ", "));
+  return fmt::format("(SELECT ctid AS place, * FROM {}) AS s", stage);
 }
 
 std::string WriteSql::key_matches() const {
@@ -183,22 +197,47 @@ std::string WriteSql::guards_hold() const {
   return join(parts, " AND ");
 }
 
-// Byte by byte, since types such as json have no `=`, and 1.0 and 1.00 are not the same here.
-// Without ::record the parser would look for the operator of each column's type.
+// Byte by byte: 1.0 and 1.00 are not the same here. Types whose equality is that are compared by
+// it, which is far cheaper; the others as records, since types such as json have no `=`. Without
+// ::record the parser would look for the operator of each column's type.
+std::string WriteSql::differ(const std::vector<std::size_t>& columns, const Names& stored,
+                             const Names& wanted) const {
+  Names parts;
+  Names left;
+  Names right;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const PgType& type = types_[columns[i]];
+    if (is_equal_only_to_itself(type.base_oid)) {
+      const char* by_bytes = is_text(type.base_oid) ? " COLLATE pg_catalog.\"C\"" : "";
+      parts.push_back(fmt::format("{}{} IS DISTINCT FROM {}", stored[i], by_bytes, wanted[i]));
+    } else {
+      left.push_back(stored[i]);
+      right.push_back(wanted[i]);
+    }
+  }
+  if (!left.empty()) {
+    parts.push_back(fmt::format("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record",
+                                join(left, ", "), join(right, ", ")));
+  }
+  return "(" + join(parts, " OR ") + ")";
+}
+
 std::string WriteSql::values_differ(const std::string& qualifier, const Names& values) const {
   Names stored;
   Names wanted;
-  for (const std::size_t at : with_role(Role::value)) {
+  const std::vector<std::size_t> columns = with_role(Role::value);
+  for (const std::size_t at : columns) {
     stored.push_back(comparable(at, qualifier + quote_identifier(spec_.columns[at].target.name)));
     wanted.push_back(as_stored(at, values[at]));
   }
-  return fmt::format("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", join(stored, ", "),
-                     join(wanted, ", "));
+  return differ(columns, stored, wanted);
 }
 
 std::string WriteSql::write() const {
-  if (spec_.mode != WriteMode::update) return insert(staged());
-  if (!is_guarded()) return update(staged());
+  return spec_.mode == WriteMode::update ? update(staged()) : insert(staged()) + on_conflict();
+}
+
+std::string WriteSql::write_and_tell() const {
   return fmt::format(
       "WITH written AS ({} RETURNING s.place) SELECT ctid::text FROM (SELECT ctid "
       "FROM {} EXCEPT SELECT place FROM written) AS r",
@@ -207,9 +246,14 @@ std::string WriteSql::write() const {
 
 std::string WriteSql::write_from(const std::string& subquery) const {
   const std::string rows = "(" + subquery + ") AS s";
-  return spec_.mode == WriteMode::update ? update(rows) : insert(rows);
+  return spec_.mode == WriteMode::update ? update(rows) : insert(rows) + on_conflict();
 }
 
+std::string WriteSql::insert_from(const std::string& subquery) const {
+  return insert("(" + subquery + ") AS s");
+}
+
+// What is to become of rows that are there is said by on_conflict().
 std::string WriteSql::insert(const std::string& rows) const {
   Names values;
   bool overrides = false;
@@ -218,9 +262,9 @@ std::string WriteSql::insert(const std::string& rows) const {
     values.push_back(value(i));
     overrides = overrides || spec_.columns[i].target.always_identity;
   }
-  return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}{}", spec_.table,
+  return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}", spec_.table,
                      join(target_names(), ", "), overrides ? "OVERRIDING SYSTEM VALUE " : "",
-                     join(values, ", "), rows, on_conflict());
+                     join(values, ", "), rows);
 }
 
 std::string WriteSql::on_conflict() const {
@@ -231,17 +275,18 @@ std::string WriteSql::on_conflict() const {
   Names sets;
   Names stored;
   Names wanted;
+  std::vector<std::size_t> columns;
   for (const std::size_t at : with_role(Role::value)) {
     if (spec_.columns[at].target.always_identity) continue;  // can be inserted, never updated
     const std::string name = quote_identifier(spec_.columns[at].target.name);
     sets.push_back(name + " = excluded." + name);
-    stored.push_back("t." + name);
-    wanted.push_back("excluded." + name);
+    stored.push_back(comparable(at, "t." + name));
+    wanted.push_back(comparable(at, "excluded." + name));
+    columns.push_back(at);
   }
   if (spec_.mode == WriteMode::insert_missing || sets.empty()) return conflict + "NOTHING";
-  std::string sql =
-      fmt::format("{}UPDATE SET {} WHERE ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record",
-                  conflict, join(sets, ", "), join(stored, ", "), join(wanted, ", "));
+  std::string sql = fmt::format("{}UPDATE SET {} WHERE {}", conflict, join(sets, ", "),
+                                differ(columns, stored, wanted));
   if (!spec_.version_column.empty()) {
     const std::string version = quote_identifier(spec_.version_column);
     sql += fmt::format(" AND (t.{0} IS NULL OR excluded.{0} > t.{0})", version);
@@ -281,6 +326,17 @@ std::string WriteSql::conflicts(const std::vector<std::string>& places) const {
       "SELECT {} FROM {} AS s WHERE s.ctid = ANY ('{{{}}}'::tid[]) AND NOT EXISTS "
       "(SELECT 1 FROM {} AS t WHERE {} AND {})",
       join(texts, ", "), stage, join(quoted, ","), spec_.table, key_matches(), guards_hold());
+}
+
+// Rows that the write itself updated have its transaction in xmin, as long as no savepoint stands
+// between.
+std::string WriteSql::changed_rows() const {
+  Names texts;
+  for (const std::size_t at : key_at_) texts.push_back("s." + staged_name(at) + "::text");
+  return fmt::format(
+      "SELECT coalesce(t.xmin = pg_catalog.pg_current_xact_id()::xid, false), {} FROM {} LEFT JOIN "
+      "{} AS t ON {} WHERE ({}) IS NOT TRUE",
+      join(texts, ", "), staged(), spec_.table, key_matches(), guards_hold());
 }
 
 std::string WriteSql::lock(const std::vector<Key>& keys) const {

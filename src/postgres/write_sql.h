@@ -28,6 +28,7 @@ class WriteSql {
   bool may_go_straight() const;
   // True for updates of rows that must be as they were read.
   bool is_guarded() const;
+  bool is_guarded_by_xmin() const;
 
   std::string create_stage() const;
   std::string clear_stage() const;
@@ -38,18 +39,26 @@ class WriteSql {
   std::string look(const std::string& after, const std::string& upto,
                    const std::string& rows_max) const;
   std::string look(const Chunk& chunk, std::size_t rows_max) const;
+  // A row when there is any key between these.
+  std::string look_for_any(const std::string& after, const std::string& upto) const;
 
-  // Writes the staged rows; the count of rows is that of rows written. When guarded the
-  // answer is instead the places (ctid) of staged rows that were not written.
+  // Writes the staged rows; the count of rows is that of rows written.
   std::string write() const;
+  // As write, when guarded; answers with the places (ctid) of staged rows that were not written.
+  std::string write_and_tell() const;
   // Writes the rows of a subquery, not guarded, whose columns c0, c1, … are those of a tuple.
   std::string write_from(const std::string& subquery) const;
+  // As write_from, where none of the keys is there.
+  std::string insert_from(const std::string& subquery) const;
   // Sets each written column to the expression at its position, of the row itself.
   std::string update_by(const std::vector<std::string>& expressions,
                         const std::string& condition) const;
   // The keys, as text, of the staged rows at these places whose row in the table is gone or
   // no longer as it was read.
   std::string conflicts(const std::vector<std::string>& places) const;
+  // After a write(), when guarded by xmin: the staged rows whose row in the table is gone or not
+  // as it was read. First whether this transaction changed it, then the key.
+  std::string changed_rows() const;
   std::string lock(const std::vector<Key>& keys) const;
 
   const std::vector<Column>& key() const { return key_; }
@@ -57,6 +66,7 @@ class WriteSql {
 
  private:
   std::string insert(const std::string& rows) const;
+  std::string between(const std::string& after, const std::string& upto) const;
   std::string update(const std::string& rows) const;
   std::string on_conflict() const;
   std::string staged() const;
@@ -70,6 +80,9 @@ class WriteSql {
   std::string guards_hold() const;
   std::string values_differ(const std::string& qualifier,
                             const std::vector<std::string>& values) const;
+  std::string differ(const std::vector<std::size_t>& columns,
+                     const std::vector<std::string>& stored,
+                     const std::vector<std::string>& wanted) const;
   std::vector<std::string> staged_values() const;
   std::vector<std::size_t> with_role(WriteColumn::Role role) const;
   std::vector<std::string> target_names() const;

@@ -147,8 +147,19 @@ TEST(Sizer, KeepsABatchWithinItsBytes) {
 
   sizer.observe(report(1000, milliseconds(100), 64 << 10));
 
-  EXPECT_LE(sizer.size() * (64 << 10), 16 << 20);
-  EXPECT_GE(sizer.size() * (64 << 10), 8 << 20);
+  EXPECT_LE(sizer.size() * (64 << 10), 4 << 20);
+  EXPECT_GE(sizer.size() * (64 << 10), 2 << 20);
+}
+
+TEST(Sizer, KeepsABatchWithinTheJobsBytesWhereTheyAreFewer) {
+  ChunkSizerOptions small = options();
+  small.bytes_max = 1 << 20;
+  ChunkSizer sizer(small);
+
+  sizer.observe(report(1000, milliseconds(100), 64 << 10));
+
+  EXPECT_LE(sizer.size() * (64 << 10), 1 << 20);
+  EXPECT_GE(sizer.size() * (64 << 10), 1 << 19);
 }
 
 TEST(Sizer, RisesAgainStepByStepAfterWideRows) {

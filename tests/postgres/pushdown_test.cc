@@ -49,6 +49,19 @@ TEST_F(Pushdown, InsertsWhatIsMissing) {
   EXPECT_EQ(value("SELECT count(*) FROM b JOIN a USING (id, name) WHERE a.n = b.n"), "99");
 }
 
+// The first look finds nothing, so the second chunk is inserted without one and meets a key.
+TEST_F(Pushdown, GoesOnWhereAKeyIsThereThatNoLookShowed) {
+  for (const WriteMode mode : {WriteMode::insert_missing, WriteMode::upsert}) {
+    execute("TRUNCATE b; INSERT INTO b VALUES (45, 'mine', 0)");
+    CopyJob job;
+    job.mode = mode;
+    const bool leaves = mode == WriteMode::insert_missing;
+    EXPECT_EQ(run(job).written, leaves ? 99 : 100);
+    EXPECT_EQ(value("SELECT name FROM b WHERE id = 45"), leaves ? "mine" : "n45");
+    EXPECT_EQ(value("SELECT count(*) FROM b"), "100");
+  }
+}
+
 TEST_F(Pushdown, UpsertsAndLeavesEqualRowsAlone) {
   run({});
   execute("UPDATE b SET name = 'old' WHERE id IN (3, 60)");
