@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/target.h"
+#include "sqlite/batch_table.h"
 #include "sqlite/connection.h"
 #include "sqlite/target_sql.h"
 
@@ -39,12 +40,24 @@ class SqliteTarget : public Target {
   void cancel() noexcept override;
 
  private:
+  // Prepared once a connection, none of them once a chunk.
+  struct Statements {
+    SqliteStatement begin;
+    SqliteStatement commit;
+    std::optional<SqliteStatement> insert;  // this or update
+    std::optional<SqliteStatement> update;
+    std::optional<SqliteStatement> look;
+    std::optional<SqliteStatement> record;  // by the first commit: `plan` comes before the ledger
+  };
+
   void prepare_all();
   void require_transaction() const;
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
-  void write_row(std::string_view tuple, WriteReport& report);
+  WriteReport insert_rows(const Batch& rows, std::size_t first, std::size_t last);
+  void update_row(std::string_view tuple, WriteReport& report);
   bool still_as_read();
   void bind_fields(SqliteStatement& statement, const std::vector<std::size_t>& fields);
+  void record(const Chunk& chunk, const RowCounts& rows);
   void write_part(const Batch& rows, std::size_t first, std::size_t last, WriteReport& total);
 
   const WriteSpec spec_;
@@ -52,8 +65,8 @@ class SqliteTarget : public Target {
   std::vector<int> key_;   // positions in columns_
   SqliteConnection connection_;
   TargetSql sql_;
-  std::optional<SqliteStatement> write_;
-  std::optional<SqliteStatement> look_;
+  std::optional<SqliteBatchTable> batch_table_;
+  std::optional<Statements> statements_;
   std::vector<Cell> cells_;
 };
 
