@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "sqlite/write_turn.h"
+
 namespace backfill {
 namespace {
 
@@ -66,6 +68,8 @@ std::vector<LedgerRange> SqliteLedger::ranges() {
 
 void SqliteLedger::prune(const std::vector<Key>& upto) {
   if (upto.empty()) return;
+  WriteTurn turn(connection_.path());
+  turn.take();
   SqliteTransaction transaction(connection_);
   auto statement = connection_.prepare("DELETE FROM backfill_ledger WHERE job = ?1 AND upto = ?2");
   statement.bind_text(1, job_);

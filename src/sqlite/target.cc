@@ -24,7 +24,8 @@ Columns sent_columns(const std::vector<WriteColumn>& fields) {
 SqliteTarget::SqliteTarget(std::string path, WriteSpec spec)
     : spec_(std::move(spec)),
       columns_(sent_columns(spec_.columns)),
-      connection_(std::move(path), SqliteConnection::Mode::read_write) {
+      connection_(std::move(path), SqliteConnection::Mode::read_write),
+      turn_(connection_.path()) {
   for (std::size_t field = 0; field < spec_.columns.size(); ++field)
     if (spec_.columns[field].role == WriteColumn::Role::key)
       key_.push_back(static_cast<int>(field));
@@ -51,7 +52,13 @@ void SqliteTarget::prepare_all() {
 
 void SqliteTarget::begin(const Chunk&) {
   rollback();
-  statements_->begin.run();
+  turn_.take();
+  try {
+    statements_->begin.run();
+  } catch (const Error&) {
+    turn_.give_back();
+    throw;
+  }
 }
 
 // A write outside a transaction would be committed row by row.
@@ -157,6 +164,7 @@ void SqliteTarget::commit(const Chunk& chunk, const RowCounts& rows) {
     rollback();
     throw error.within("commit to " + spec_.table);
   }
+  turn_.give_back();
   failpoint("target.after_commit");
 }
 
@@ -172,6 +180,7 @@ void SqliteTarget::rollback() noexcept {
   } catch (const Error&) {
     // SQLite rolls back what is left open when the connection closes.
   }
+  turn_.give_back();
 }
 
 std::optional<RowCounts> SqliteTarget::recorded(const Chunk& chunk) {
@@ -196,6 +205,9 @@ void SqliteTarget::reconnect() {
   prepare_all();
 }
 
-void SqliteTarget::cancel() noexcept { connection_.interrupt(); }
+void SqliteTarget::cancel() noexcept {
+  turn_.cancel();
+  connection_.interrupt();
+}
 
 }  // namespace backfill

@@ -2,7 +2,8 @@
 //
 // Rows into a SQLite table, one write transaction a chunk. The transaction takes the database's
 // write lock at its beginning, so no other writer comes between what it looks at and what it
-// writes, and lock() has nothing left to do.
+// writes, and lock() has nothing left to do. From begin() to commit() or rollback() it is this
+// target's turn among those of the process (write_turn.h).
 //
 // Only a conflict on the key is absorbed, as the write mode says; any other broken constraint is
 // Error(reject), also where the table was declared with ON CONFLICT REPLACE or IGNORE. A row that
@@ -20,6 +21,7 @@
 #include "sqlite/batch_table.h"
 #include "sqlite/connection.h"
 #include "sqlite/target_sql.h"
+#include "sqlite/write_turn.h"
 
 namespace backfill {
 
@@ -64,6 +66,7 @@ class SqliteTarget : public Target {
   const Columns columns_;  // of the tuples
   std::vector<int> key_;   // positions in columns_
   SqliteConnection connection_;
+  WriteTurn turn_;
   TargetSql sql_;
   std::optional<SqliteBatchTable> batch_table_;
   std::optional<Statements> statements_;
