@@ -122,8 +122,10 @@ void Batch::append_field(std::string_view bytes) {
 }
 
 void Batch::append_dynamic(Kind kind, std::string_view bytes) {
-  append_int32(buffer_, static_cast<std::uint32_t>(bytes.size() + 1));
-  buffer_.push_back(static_cast<char>(kind));
+  char head[5];
+  wire::store_big_endian(head, static_cast<std::uint32_t>(bytes.size() + 1));
+  head[4] = static_cast<char>(kind);
+  buffer_.append(head, sizeof head);
   buffer_.append(bytes);
 }
 

@@ -13,12 +13,17 @@
 #include "core/column.h"
 #include "sqlite/connection.h"
 
+struct sqlite3_context;
+
 namespace backfill {
 
 // Adds column `column` of the row a statement stands on as the next field of the tuple begun.
 void append_value(const SqliteStatement& statement, int column, Batch& batch);
 
-// Throws Error(stop) when the bytes are not of the column's kind or the kind cannot be read.
+// To a parameter of a statement, or as the value of a virtual table's column. The cell's bytes
+// are lent, not copied: they must stay until the statement was reset. Throws Error(stop) when the
+// bytes are not of the column's kind or the kind cannot be read.
 void bind_cell(SqliteStatement& statement, int parameter, const Column& column, const Cell& cell);
+void answer_cell(sqlite3_context* context, const Column& column, const Cell& cell);
 
 }  // namespace backfill

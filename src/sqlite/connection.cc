@@ -98,6 +98,14 @@ Error make_error(int code, const std::string& path, const std::string& said) {
                meaning.name);
 }
 
+// SQLite's count of its own memory is of no use here and takes a lock of the whole process for
+// every allocation; without it a copy takes an eighth less CPU time. Only possible before the
+// first connection.
+void keep_no_memory_statistics() {
+  static const int code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(code);  // in a process where somebody used SQLite before, it stays as it is
+}
+
 // An empty view may have no address, which SQLite would take for NULL.
 const char* address(std::string_view bytes) { return bytes.data() ? bytes.data() : ""; }
 
@@ -141,6 +149,15 @@ void SqliteStatement::bind_text(int parameter, std::string_view text) {
 
 void SqliteStatement::bind_blob(int parameter, std::string_view bytes) {
   check(sqlite3_bind_blob64(statement_, parameter, address(bytes), bytes.size(), SQLITE_TRANSIENT));
+}
+
+void SqliteStatement::lend_text(int parameter, std::string_view text) {
+  check(sqlite3_bind_text64(statement_, parameter, address(text), text.size(), SQLITE_STATIC,
+                            SQLITE_UTF8));
+}
+
+void SqliteStatement::lend_blob(int parameter, std::string_view bytes) {
+  check(sqlite3_bind_blob64(statement_, parameter, address(bytes), bytes.size(), SQLITE_STATIC));
 }
 
 void SqliteStatement::bind_null(int parameter) { check(sqlite3_bind_null(statement_, parameter)); }
@@ -194,6 +211,10 @@ std::string_view SqliteStatement::bytes(int column) const {
           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
+sqlite3_value* SqliteStatement::value(int column) const {
+  return sqlite3_column_value(statement_, column);
+}
+
 SqliteConnection::SqliteConnection(std::string path, Mode mode,
                                    std::chrono::milliseconds lock_wait_max)
     : path_(std::move(path)), mode_(mode), lock_wait_max_(lock_wait_max) {
@@ -206,6 +227,7 @@ void SqliteConnection::open() {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE;
   if (mode_ == Mode::create) flags |= SQLITE_OPEN_CREATE;
   if (mode_ == Mode::read_only) flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READONLY;
+  keep_no_memory_statistics();
   // Builds differ in whether `file:…` is a URI; here it is always a file's name.
   const std::string name = path_.starts_with("file:") ? "./" + path_ : path_;
   const std::lock_guard lock(handle_mutex_);

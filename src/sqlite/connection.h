@@ -21,6 +21,7 @@
 
 struct sqlite3;
 struct sqlite3_stmt;
+struct sqlite3_value;
 
 namespace backfill {
 
@@ -48,6 +49,10 @@ class SqliteStatement {
   void bind_text(int parameter, std::string_view text);
   void bind_blob(int parameter, std::string_view bytes);
   void bind_null(int parameter);
+  // Without a copy: the bytes must stay until the parameter is bound again, or is not read any
+  // more.
+  void lend_text(int parameter, std::string_view text);
+  void lend_blob(int parameter, std::string_view bytes);
 
   // True when it stands on a row, false at the end.
   bool step();
@@ -63,6 +68,8 @@ class SqliteStatement {
   // Of a text or a blob; valid until the next step or reset.
   std::string_view bytes(int column) const;
   bool is_null(int column) const { return storage_class(column) == StorageClass::null; }
+  // For sqlite3_value_*(), which cost less than a call a question; valid as bytes() is.
+  sqlite3_value* value(int column) const;
 
  private:
   friend class SqliteConnection;
@@ -121,6 +128,7 @@ class SqliteConnection {
  private:
   friend class SqliteStatement;
   friend class SqliteTimeLimit;
+  friend class SqliteBatchTable;
   void open();
   void close() noexcept;
   void begin_call() { interrupted_.store(false, std::memory_order_relaxed); }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "sqlite/write_turn.h"
+
 namespace backfill {
 namespace {
 
@@ -66,6 +68,8 @@ std::vector<LedgerRange> SqliteLedger::ranges() {
 
 void SqliteLedger::prune(const std::vector<Key>& upto) {
   if (upto.empty()) return;
+  WriteTurn turn(connection_.path());
+  turn.take();
   SqliteTransaction transaction(connection_);
   auto statement = connection_.prepare("DELETE FROM backfill_ledger WHERE job = ?1 AND upto = ?2");
   statement.bind_text(1, job_);
@@ -88,9 +92,8 @@ std::string ledger_record_sql() {
          kCounts + ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 }
 
-void record_in_ledger(SqliteConnection& connection, const LedgerSpec& ledger, const Chunk& chunk,
+void record_in_ledger(SqliteStatement& statement, const LedgerSpec& ledger, const Chunk& chunk,
                       const RowCounts& rows) {
-  auto statement = connection.prepare(ledger_record_sql());
   statement.bind_text(1, ledger.job);
   bind_key_or_null(statement, 2, chunk.after);
   statement.bind_text(3, chunk.upto.to_json());

@@ -30,10 +30,11 @@ class SqliteLedger : public Ledger {
   SqliteConnection connection_;
 };
 
-// The target's side: records a chunk in the transaction that is open, and looks one up. A chunk is
+// The target's side: records a chunk in the transaction that is open, with a statement prepared of
+// ledger_record_sql(), and looks one up. A chunk is
 // known by both its bounds, so a part of a chunk never stands for the whole.
 std::string ledger_record_sql();
-void record_in_ledger(SqliteConnection& connection, const LedgerSpec& ledger, const Chunk& chunk,
+void record_in_ledger(SqliteStatement& statement, const LedgerSpec& ledger, const Chunk& chunk,
                       const RowCounts& rows);
 std::optional<RowCounts> find_in_ledger(SqliteConnection& connection, const std::string& job,
                                         const Chunk& chunk);

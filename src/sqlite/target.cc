@@ -24,7 +24,8 @@ Columns sent_columns(const std::vector<WriteColumn>& fields) {
 SqliteTarget::SqliteTarget(std::string path, WriteSpec spec)
     : spec_(std::move(spec)),
       columns_(sent_columns(spec_.columns)),
-      connection_(std::move(path), SqliteConnection::Mode::read_write) {
+      connection_(std::move(path), SqliteConnection::Mode::read_write),
+      turn_(connection_.path()) {
   for (std::size_t field = 0; field < spec_.columns.size(); ++field)
     if (spec_.columns[field].role == WriteColumn::Role::key)
       key_.push_back(static_cast<int>(field));
@@ -40,13 +41,24 @@ void SqliteTarget::prepare_all() {
   for (const int field : key_) key.push_back(spec_.columns[static_cast<std::size_t>(field)].target);
   const KeyPath path = key_path(connection_, spec_.table, key);
   sql_ = make_target_sql(spec_, spec_.table, path.terms);
-  write_.emplace(connection_.prepare(sql_.write.sql));
-  if (!sql_.look.sql.empty()) look_.emplace(connection_.prepare(sql_.look.sql));
+  batch_table_.emplace(connection_, columns_);
+  const auto prepare = [this](const std::string& sql) {
+    return sql.empty() ? std::nullopt : std::optional(connection_.prepare(sql));
+  };
+  statements_.emplace(Statements{connection_.prepare("BEGIN IMMEDIATE"),
+                                 connection_.prepare("COMMIT"), prepare(sql_.insert),
+                                 prepare(sql_.update.sql), prepare(sql_.look.sql), std::nullopt});
 }
 
 void SqliteTarget::begin(const Chunk&) {
   rollback();
-  connection_.execute("BEGIN IMMEDIATE");
+  turn_.take();
+  try {
+    statements_->begin.run();
+  } catch (const Error&) {
+    turn_.give_back();
+    throw;
+  }
 }
 
 // A write outside a transaction would be committed row by row.
@@ -100,20 +112,29 @@ void SqliteTarget::write_part(const Batch& rows, std::size_t first, std::size_t 
 }
 
 WriteReport SqliteTarget::write_rows(const Batch& rows, std::size_t first, std::size_t last) {
+  if (statements_->insert) return insert_rows(rows, first, last);
   WriteReport report;
-  for (std::size_t row = first; row < last; ++row) write_row(rows.tuple(row), report);
+  for (std::size_t row = first; row < last; ++row) update_row(rows.tuple(row), report);
   return report;
 }
 
-void SqliteTarget::write_row(std::string_view tuple, WriteReport& report) {
+WriteReport SqliteTarget::insert_rows(const Batch& rows, std::size_t first, std::size_t last) {
+  batch_table_->run(*statements_->insert, rows, first, last);
+  WriteReport report;
+  report.written = connection_.changes();
+  report.unchanged = static_cast<std::int64_t>(last - first) - report.written;
+  return report;
+}
+
+void SqliteTarget::update_row(std::string_view tuple, WriteReport& report) {
   read_cells(tuple, columns_.size(), cells_);
-  bind_fields(*write_, sql_.write.fields);
-  write_->run();
+  bind_fields(*statements_->update, sql_.update.fields);
+  statements_->update->run();
   if (connection_.changes() > 0) {
     ++report.written;
     return;
   }
-  if (look_ && !still_as_read()) {
+  if (statements_->look && !still_as_read()) {
     report.conflicts.push_back(row_key(columns_, key_, tuple));
     return;
   }
@@ -121,9 +142,9 @@ void SqliteTarget::write_row(std::string_view tuple, WriteReport& report) {
 }
 
 bool SqliteTarget::still_as_read() {
-  bind_fields(*look_, sql_.look.fields);
-  const ResetAtEnd reset(*look_);
-  return look_->step();
+  bind_fields(*statements_->look, sql_.look.fields);
+  const ResetAtEnd reset(*statements_->look);
+  return statements_->look->step();
 }
 
 void SqliteTarget::bind_fields(SqliteStatement& statement, const std::vector<std::size_t>& fields) {
@@ -140,14 +161,21 @@ void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }
 void SqliteTarget::commit(const Chunk& chunk, const RowCounts& rows) {
   try {
     require_transaction();
-    if (spec_.ledger) record_in_ledger(connection_, *spec_.ledger, chunk, rows);
+    if (spec_.ledger) record(chunk, rows);
     failpoint("target.before_commit");
-    connection_.execute("COMMIT");
+    statements_->commit.run();
   } catch (const Error& error) {
     rollback();
     throw error.within("commit to " + spec_.table);
   }
+  turn_.give_back();
   failpoint("target.after_commit");
+}
+
+void SqliteTarget::record(const Chunk& chunk, const RowCounts& rows) {
+  auto& statement = statements_->record;
+  if (!statement) statement.emplace(connection_.prepare(ledger_record_sql()));
+  record_in_ledger(*statement, *spec_.ledger, chunk, rows);
 }
 
 void SqliteTarget::rollback() noexcept {
@@ -156,6 +184,7 @@ void SqliteTarget::rollback() noexcept {
   } catch (const Error&) {
     // SQLite rolls back what is left open when the connection closes.
   }
+  turn_.give_back();
 }
 
 std::optional<RowCounts> SqliteTarget::recorded(const Chunk& chunk) {
@@ -164,7 +193,9 @@ std::optional<RowCounts> SqliteTarget::recorded(const Chunk& chunk) {
 }
 
 std::vector<Statement> SqliteTarget::statements() const {
-  std::vector<Statement> statements{{"write a row", sql_.write.sql}};
+  std::vector<Statement> statements;
+  if (!sql_.insert.empty()) statements.push_back({"write a batch", sql_.insert});
+  if (!sql_.update.sql.empty()) statements.push_back({"write a row", sql_.update.sql});
   if (!sql_.look.sql.empty())
     statements.push_back({"tell a row that changed from one that needs no write", sql_.look.sql});
   if (spec_.ledger) statements.push_back({"record a chunk in the ledger", ledger_record_sql()});
@@ -173,12 +204,14 @@ std::vector<Statement> SqliteTarget::statements() const {
 
 void SqliteTarget::reconnect() {
   rollback();
-  write_.reset();
-  look_.reset();
+  statements_.reset();
   connection_.reopen();
   prepare_all();
 }
 
-void SqliteTarget::cancel() noexcept { connection_.interrupt(); }
+void SqliteTarget::cancel() noexcept {
+  turn_.cancel();
+  connection_.interrupt();
+}
 
 }  // namespace backfill

@@ -2,7 +2,8 @@
 //
 // Rows into a SQLite table, one write transaction a chunk. The transaction takes the database's
 // write lock at its beginning, so no other writer comes between what it looks at and what it
-// writes, and lock() has nothing left to do.
+// writes, and lock() has nothing left to do. From begin() to commit() or rollback() it is this
+// target's turn among those of the process (write_turn.h).
 //
 // Only a conflict on the key is absorbed, as the write mode says; any other broken constraint is
 // Error(reject), also where the table was declared with ON CONFLICT REPLACE or IGNORE. A row that
@@ -17,8 +18,10 @@
 #include <vector>
 
 #include "core/target.h"
+#include "sqlite/batch_table.h"
 #include "sqlite/connection.h"
 #include "sqlite/target_sql.h"
+#include "sqlite/write_turn.h"
 
 namespace backfill {
 
@@ -40,21 +43,34 @@ class SqliteTarget : public Target {
   void cancel() noexcept override;
 
  private:
+  // Prepared once a connection, none of them once a chunk.
+  struct Statements {
+    SqliteStatement begin;
+    SqliteStatement commit;
+    std::optional<SqliteStatement> insert;  // this or update
+    std::optional<SqliteStatement> update;
+    std::optional<SqliteStatement> look;
+    std::optional<SqliteStatement> record;  // by the first commit: `plan` comes before the ledger
+  };
+
   void prepare_all();
   void require_transaction() const;
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
-  void write_row(std::string_view tuple, WriteReport& report);
+  WriteReport insert_rows(const Batch& rows, std::size_t first, std::size_t last);
+  void update_row(std::string_view tuple, WriteReport& report);
   bool still_as_read();
   void bind_fields(SqliteStatement& statement, const std::vector<std::size_t>& fields);
+  void record(const Chunk& chunk, const RowCounts& rows);
   void write_part(const Batch& rows, std::size_t first, std::size_t last, WriteReport& total);
 
   const WriteSpec spec_;
   const Columns columns_;  // of the tuples
   std::vector<int> key_;   // positions in columns_
   SqliteConnection connection_;
+  WriteTurn turn_;
   TargetSql sql_;
-  std::optional<SqliteStatement> write_;
-  std::optional<SqliteStatement> look_;
+  std::optional<SqliteBatchTable> batch_table_;
+  std::optional<Statements> statements_;
   std::vector<Cell> cells_;
 };
 

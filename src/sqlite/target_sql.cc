@@ -4,15 +4,17 @@
 
 #include "core/error.h"
 #include "core/sql.h"
+#include "sqlite/batch_table.h"
 
 namespace backfill {
 namespace {
 
 using Role = WriteColumn::Role;
 
-class RowSql {
+class WriteSql {
  public:
-  RowSql(const WriteSpec& spec, const std::string& table, const std::vector<std::string>& key_terms)
+  WriteSql(const WriteSpec& spec, const std::string& table,
+           const std::vector<std::string>& key_terms)
       : spec_(spec), table_(table), key_terms_(key_terms) {}
 
   RowStatement update() {
@@ -36,26 +38,24 @@ class RowSql {
     return {sql, fields_};
   }
 
-  RowStatement insert() {
-    std::vector<std::string> names, parameters;
+  std::string insert() {
+    std::vector<std::string> names, fields;
     for (const Role role : {Role::key, Role::value}) {
       for (const std::size_t field : with(role)) {
         names.push_back(name(field));
-        parameters.push_back(bind(field));
+        fields.push_back(SqliteBatchTable::column(field));
       }
     }
-    const std::string sql = "INSERT OR ABORT INTO " + table_ + " (" + join(names, ", ") +
-                            ") VALUES (" + join(parameters, ", ") + ")";
-    return {sql, fields_};
+    // Without the WHERE, an ON CONFLICT would be read as that of a join.
+    return "INSERT OR ABORT INTO " + table_ + " (" + join(names, ", ") + ") SELECT " +
+           join(fields, ", ") + " FROM " + SqliteBatchTable::name() + " WHERE true";
   }
 
-  RowStatement insert_missing() {
-    RowStatement statement = insert();
-    statement.sql += " ON CONFLICT (" + join(key_terms_, ", ") + ") DO NOTHING";
-    return statement;
+  std::string insert_missing() {
+    return insert() + " ON CONFLICT (" + join(key_terms_, ", ") + ") DO NOTHING";
   }
 
-  RowStatement upsert() {
+  std::string upsert() {
     const auto values = with(Role::value);
     if (values.empty()) return insert_missing();
     std::vector<std::string> sets, differs;
@@ -66,10 +66,8 @@ class RowSql {
       differs.push_back(there + " IS NOT " + ours + " COLLATE BINARY OR typeof(" + there +
                         ") <> typeof(" + ours + ")");
     }
-    RowStatement statement = insert();
-    statement.sql += " ON CONFLICT (" + join(key_terms_, ", ") + ") DO UPDATE SET " +
-                     join(sets, ", ") + " WHERE (" + join(differs, " OR ") + ")" + and_newer();
-    return statement;
+    return insert() + " ON CONFLICT (" + join(key_terms_, ", ") + ") DO UPDATE SET " +
+           join(sets, ", ") + " WHERE (" + join(differs, " OR ") + ")" + and_newer();
   }
 
  private:
@@ -141,18 +139,18 @@ class RowSql {
 
 TargetSql make_target_sql(const WriteSpec& spec, const std::string& table,
                           const std::vector<std::string>& key_terms) {
-  const auto row = [&] { return RowSql(spec, table, key_terms); };
+  const auto write = [&] { return WriteSql(spec, table, key_terms); };
   switch (spec.mode) {
     case WriteMode::update:
-      return {row().update(), row().look()};
+      return {"", write().update(), write().look()};
     case WriteMode::insert_missing:
-      return {row().insert_missing(), {}};
+      return {write().insert_missing(), {}, {}};
     case WriteMode::upsert:
-      return {row().upsert(), {}};
+      return {write().upsert(), {}, {}};
     case WriteMode::insert:
       break;
   }
-  return {row().insert(), {}};
+  return {write().insert(), {}, {}};
 }
 
 }  // namespace backfill

@@ -1,6 +1,8 @@
 // sqlite/target_sql.h
 //
-// The statements that write one row, for each write mode. Made once; a pure function.
+// The statements that write: inserts take a whole batch at once out of SqliteBatchTable, updates
+// a row each, because a row that was not updated may have to be looked at. Made once; a pure
+// function.
 
 #pragma once
 
@@ -17,9 +19,11 @@ struct RowStatement {
   std::vector<std::size_t> fields;
 };
 
+// Either insert or update is there.
 struct TargetSql {
-  RowStatement write;  // changes one row, or none where there is nothing to change
-  RowStatement look;   // finds the row if its guards still hold; empty without guards
+  std::string insert;   // adds or overwrites rows where there is something to change
+  RowStatement update;  // changes one row, or none where there is nothing to change
+  RowStatement look;    // finds the row if its guards still hold; empty without guards
 };
 
 // `key_terms` are the key columns as they are compared (KeyPath::terms), in the order of the

@@ -332,6 +332,65 @@ TEST(SqliteTarget, ACancelEndsTheWaitForAnotherWriter) {
   EXPECT_EQ(write_once(target, batch_of("VALUES (1, 'a')")).written, 1);
 }
 
+TEST(SqliteTarget, WaitsForItsTurnAmongTheTargetsOfTheProcess) {
+  const SqliteFile file("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+  const auto work = [&file](int first) {
+    SqliteTarget target(file.path(), file.write_spec("t", WriteMode::insert));
+    for (int id = first; id < first + 50; ++id)
+      write_once(target, batch_of("VALUES (" + std::to_string(id) + ", 'a')"));
+  };
+  {
+    std::jthread first([&] { work(0); });
+    std::jthread second([&] { work(100); });
+    std::jthread third([&] { work(200); });
+  }
+
+  EXPECT_EQ(file.rows("SELECT count(*) FROM t"), Rows{"150"});
+}
+
+TEST(SqliteTarget, GivesItsTurnBackHoweverABatchEnds) {
+  const SqliteFile file("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1)");
+  SqliteTarget target(file.path(), file.write_spec("t", WriteMode::insert));
+  SqliteTarget other(file.path(), file.write_spec("t", WriteMode::insert_missing));
+  const Batch rows = batch_of("VALUES (1, 'a')");
+
+  EXPECT_EQ(error_of([&] { write_once(target, rows); }).kind(), ErrorKind::reject);
+  expect_report(write_once(other, rows), 0, 1);
+
+  target.begin(chunk_up_to("1"));
+  target.rollback();
+  expect_report(write_once(other, rows), 0, 1);
+
+  {
+    SqliteConnection holder = file.connect();
+    const SqliteTransaction held(holder);
+    std::jthread canceller([&target](std::stop_token stop) {
+      while (!stop.stop_requested()) target.cancel();
+    });
+    EXPECT_EQ(error_of([&] { target.begin(chunk_up_to("1")); }).kind(), ErrorKind::cancelled);
+  }
+  expect_report(write_once(other, rows), 0, 1);
+
+  {
+    SqliteTarget left(file.path(), file.write_spec("t", WriteMode::insert));
+    left.begin(chunk_up_to("1"));
+  }
+  expect_report(write_once(other, rows), 0, 1);
+}
+
+TEST(SqliteTarget, CountsARowThatATriggerPassesOverAsUnchanged) {
+  const SqliteFile file(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE log (id); CREATE TRIGGER odd "
+      "BEFORE "
+      "INSERT ON t WHEN NEW.id % 2 BEGIN SELECT RAISE(IGNORE); END; CREATE TRIGGER noted AFTER "
+      "INSERT ON t BEGIN INSERT INTO log VALUES (NEW.id); END");
+  SqliteTarget target(file.path(), file.write_spec("t", WriteMode::insert_missing));
+
+  expect_report(write_once(target, batch_of("VALUES (1, 1), (2, 2), (3, 3), (4, 4)")), 2, 2);
+
+  EXPECT_EQ(file.rows("SELECT id FROM log"), (Rows{"2", "4"}));
+}
+
 TEST(SqliteTarget, AFaultBeforeTheCommitLeavesNothingAndOneAfterItLeavesAll) {
   const SqliteFile file("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
   SqliteTarget target(file.path(), file.write_spec("t", WriteMode::insert_missing));
