@@ -41,6 +41,7 @@ void CopyReader::feed(std::string_view bytes) {
     if (part == 0) break;
     taken += part;
   }
+  if (taken == bytes.size()) return pending_.clear();
   // `bytes` may be a view of pending_ itself.
   std::string rest(bytes.substr(taken));
   pending_.swap(rest);

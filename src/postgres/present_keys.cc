@@ -36,6 +36,10 @@ void PresentKeys::part(const Batch& rows, PartedBatch& parted) {
   parted.present.clear();
   parted.missing.clear();
   parted.present_rows = 0;
+  if (keys_.empty()) {
+    if (!rows.empty()) parted.missing.push_back(rows.tuples());
+    return;
+  }
   std::size_t run = 0;  // where the present run of tuples began
   bool is_present = false;
   const auto end_run = [&](std::size_t end) {
