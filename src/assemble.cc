@@ -170,9 +170,12 @@ Fingerprint make_fingerprint(const Assembly& assembly) {
 // the target may not be able to read the source.
 bool can_push_down(const Assembly& assembly) {
   const Job& job = assembly.job;
-  return !assembly.plugin && job.source.url == job.target.url &&
-         assembly.source_table.database_identity == assembly.target_table.database_identity &&
-         assembly.target->pushes_down();
+  if (assembly.plugin || job.source.url != job.target.url) return false;
+  if (assembly.source_table.database_identity != assembly.target_table.database_identity)
+    return false;
+  WriteSpec write = assembly.write;
+  write.from = assembly.read;
+  return assembly.target->pushes_down(write);
 }
 
 void decide_ledger(Assembly& assembly) {

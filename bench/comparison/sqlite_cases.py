@@ -11,8 +11,9 @@ from comparison.subject import Goal, Plan, Subject, backfill_run, command_run
 from comparison.tables import USERS, Table
 
 SHARE = 1 / 5  # of the main table's rows
-CREATE = ("CREATE TABLE users (id INTEGER PRIMARY KEY, full_name TEXT, email TEXT, "
-          "created_at TEXT, balance TEXT, attrs TEXT, a INTEGER, b INTEGER)")
+COLUMNS = ("(id INTEGER PRIMARY KEY, full_name TEXT, email TEXT, "
+           "created_at TEXT, balance TEXT, attrs TEXT, a INTEGER, b INTEGER)")
+CREATE = f"CREATE TABLE users {COLUMNS}"
 
 
 def sqlite_to_sqlite(lab):
@@ -23,6 +24,14 @@ def sqlite_to_sqlite(lab):
     ours = files.ours(source_url=f"sqlite:{files.source}", source_table="users")
     return Plan([shell, ours], [Goal(ours.name, shell.name)],
                 clean=files.remove)
+
+
+def sqlite_pushdown(lab):
+    file = OneFile(lab)
+    insert = "INSERT INTO copies SELECT * FROM users;"
+    shell = file.peer("INSERT … SELECT", [["sqlite3", file.source, insert]])
+    ours = file.ours(source_url=f"sqlite:{file.source}", source_table="users")
+    return Plan([shell, ours], [Goal(ours.name, shell.name)], clean=file.remove)
 
 
 def postgres_to_sqlite(lab):
@@ -56,6 +65,8 @@ def sqlite_to_postgres(lab):
 class Files:
     """The same rows in a table of the server and in a SQLite file; a second file as target."""
 
+    copies = "users"
+
     def __init__(self, lab):
         self._lab = lab
         self.rows = lab.scaled(SHARE)
@@ -66,7 +77,7 @@ class Files:
             self._make_source()
 
     def ours(self, **source):
-        job = Job(target_url=f"sqlite:{self.target}", target_table="users", **source)
+        job = Job(target_url=f"sqlite:{self.target}", target_table=self.copies, **source)
         return self._into_target("backfill", backfill_run(self._lab, job), is_ours=True)
 
     def peer(self, name, pipeline):
@@ -96,10 +107,25 @@ class Files:
         with contextlib.closing(sqlite3.connect(self.target)) as connection:
             connection.execute("ATTACH ? AS source", (str(self.source),))
             found = connection.execute(
-                "SELECT (SELECT count(*) FROM main.users), "
-                "(SELECT count(*) FROM main.users AS ours JOIN source.users AS theirs USING (id) "
+                f"SELECT (SELECT count(*) FROM main.{self.copies}), "
+                f"(SELECT count(*) FROM main.{self.copies} AS ours JOIN source.users AS theirs USING (id) "
                 f"WHERE {same})").fetchone()
         expect("rows, and rows that are right,", found, (self.rows, self.rows))
+
+
+class OneFile(Files):
+    """As Files, with the target as a second table of the source's file."""
+
+    copies = "copies"
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        self.target = self.source
+
+    def _reset(self):
+        with contextlib.closing(sqlite3.connect(self.source)) as connection:
+            connection.execute("DROP TABLE IF EXISTS copies")
+            connection.execute(f"CREATE TABLE copies {COLUMNS}")
 
 
 def make_empty(file):
@@ -117,6 +143,8 @@ def csv_into_sqlite(lab, table, file):
 
 CASES = (
     ("sqlite", "users from one SQLite file to another, without a plugin", sqlite_to_sqlite),
+    ("sqlite_pushdown", "users from table to table of one SQLite file, without a plugin",
+     sqlite_pushdown),
     ("postgres_to_sqlite", "users from PostgreSQL to a SQLite file, without a plugin",
      postgres_to_sqlite),
     ("sqlite_to_postgres", "users from a SQLite file to PostgreSQL, without a plugin",

@@ -36,8 +36,8 @@ class Database {
 
   // As a target: takes PostgreSQL's binary form of every type.
   virtual bool reads_binary() const = 0;
-  // As a target: Target::write_from_source is there.
-  virtual bool pushes_down() const = 0;
+  // As a target: Target::write_from_source does for spec.from what rows in batches would do.
+  virtual bool pushes_down(const WriteSpec& spec) = 0;
 
   // Throw Error(ExitCode::unsafe), with the SQL that helps, when the run would lack a privilege.
   virtual void check_source(const TableFacts& table, const ReadSpec& spec) = 0;

@@ -24,7 +24,7 @@ class PostgresDatabase : public Database {
                                        const std::vector<std::string>& items) override;
   std::optional<Column> row_version() const override;
   bool reads_binary() const override { return true; }
-  bool pushes_down() const override { return true; }
+  bool pushes_down(const WriteSpec&) override { return true; }
   void check_source(const TableFacts& table, const ReadSpec& spec) override;
   void check_target(const TableFacts& table, const WriteSpec& spec) override;
   std::vector<std::string> conversions(const WriteSpec& spec) const override;

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "sqlite/ledger.h"
+#include "sqlite/pushdown_limits.h"
 #include "sqlite/runner_lock.h"
 #include "sqlite/source.h"
 #include "sqlite/table.h"
@@ -24,6 +25,10 @@ TableFacts SqliteDatabase::inspect(const std::string& table, const std::vector<s
 std::vector<ReadColumn> SqliteDatabase::type_columns(const TableFacts& table,
                                                      const std::vector<std::string>& items) {
   return backfill::type_columns(connection_, table, items);
+}
+
+bool SqliteDatabase::pushes_down(const WriteSpec& spec) {
+  return one_statement_does_the_same(connection_, spec);
 }
 
 void SqliteDatabase::check_source(const TableFacts&, const ReadSpec&) {}

@@ -24,7 +24,7 @@ class SqliteDatabase : public Database {
                                        const std::vector<std::string>& items) override;
   std::optional<Column> row_version() const override { return std::nullopt; }
   bool reads_binary() const override { return false; }
-  bool pushes_down() const override { return false; }
+  bool pushes_down(const WriteSpec& spec) override;
   void check_source(const TableFacts& table, const ReadSpec& spec) override;
   void check_target(const TableFacts& table, const WriteSpec& spec) override;
   std::vector<std::string> conversions(const WriteSpec& spec) const override;

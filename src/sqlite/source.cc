@@ -9,54 +9,35 @@
 namespace backfill {
 namespace {
 
-// `(a, b)`, or just `a`: SQLite takes a row value of one column for a parenthesis.
-std::string row_value(const std::vector<std::string>& terms) {
-  return "(" + join(terms, ", ") + ")";
-}
-
 std::string parameters(std::size_t count) {
-  return row_value(std::vector<std::string>(count, "?"));
+  return "(" + join(std::vector<std::string>(count, "?"), ", ") + ")";
 }
 
 }  // namespace
 
 SqliteSource::SqliteSource(std::string path, ReadSpec spec)
     : spec_(std::move(spec)), connection_(std::move(path), SqliteConnection::Mode::read_only) {
-  key_ = key_path(connection_, spec_.table, spec_.key);
-  statements_.emplace(prepare_all());
+  prepare_all();
 }
 
-SqliteSource::Statements SqliteSource::prepare_all() {
+void SqliteSource::prepare_all() {
+  sql_.emplace(spec_, key_path(connection_, spec_.table, spec_.key));
   const auto prepare_range = [this](std::string (SqliteSource::*sql)(bool) const) {
-    return RangeStatements{connection_.prepare((this->*sql)(true)),
-                           connection_.prepare((this->*sql)(false))};
+    return RangeStatements(connection_, key_columns(), [this, sql](bool has_lower_bound) {
+      return (this->*sql)(has_lower_bound);
+    });
   };
-  return Statements{prepare_range(&SqliteSource::cut_sql),
-                    prepare_range(&SqliteSource::cut_rest_sql),
-                    prepare_range(&SqliteSource::read_sql), connection_.prepare(read_key_sql()),
-                    connection_.prepare(last_key_sql())};
+  statements_.emplace(
+      Statements{prepare_range(&SqliteSource::cut_sql), prepare_range(&SqliteSource::cut_rest_sql),
+                 prepare_range(&SqliteSource::read_sql), connection_.prepare(read_key_sql()),
+                 connection_.prepare(last_key_sql())});
 }
 
 std::optional<Key> SqliteSource::last_key() {
   SqliteStatement& statement = statements_->last_key;
   const ResetAtEnd reset(statement);
   if (!statement.step()) return std::nullopt;
-  return read_key(statement, key_.terms.size());
-}
-
-SqliteStatement& SqliteSource::bind_range(RangeStatements& statements,
-                                          const std::optional<Key>& after, const Key& upto,
-                                          int& next_parameter) {
-  const std::size_t width = key_.terms.size();
-  SqliteStatement& statement = after ? statements.bounded : statements.first;
-  next_parameter = 1;
-  if (after) {
-    bind_key(statement, next_parameter, *after, width);
-    next_parameter += static_cast<int>(width);
-  }
-  bind_key(statement, next_parameter, upto, width);
-  next_parameter += static_cast<int>(width);
-  return statement;
+  return read_key(statement, key_columns());
 }
 
 std::optional<Source::Cut> SqliteSource::cut(const std::optional<Key>& after, const Key& end,
@@ -65,11 +46,10 @@ std::optional<Source::Cut> SqliteSource::cut(const std::optional<Key>& after, co
     throw Error(ErrorKind::stop, "cut a chunk of " + std::to_string(keys) + " keys: at least 1");
   std::optional<Cut> found;
   {
-    int next = 0;
-    SqliteStatement& statement = bind_range(statements_->cut, after, end, next);
+    SqliteStatement& statement = statements_->cut.bind(after, end);
     const ResetAtEnd reset(statement);
-    statement.bind_integer(next, keys - 1);
-    if (statement.step()) found = Cut{read_key(statement, key_.terms.size()), keys};
+    statement.bind_integer(statements_->cut.next_parameter(after), keys - 1);
+    if (statement.step()) found = Cut{read_key(statement, key_columns()), keys};
   }
   if (!found) found = cut_rest(after, end, keys);
   // Only a broken index or collation can do this; without the check the run would never end.
@@ -83,13 +63,12 @@ std::optional<Source::Cut> SqliteSource::cut(const std::optional<Key>& after, co
 // Fewer keys are left than were asked for, so a walk over them is no more than a chunk.
 std::optional<Source::Cut> SqliteSource::cut_rest(const std::optional<Key>& after, const Key& end,
                                                   std::int64_t keys) {
-  int next = 0;
-  SqliteStatement& statement = bind_range(statements_->cut_rest, after, end, next);
+  SqliteStatement& statement = statements_->cut_rest.bind(after, end);
   const ResetAtEnd reset(statement);
-  statement.bind_integer(next, keys);
+  statement.bind_integer(statements_->cut_rest.next_parameter(after), keys);
   std::optional<Cut> found;
   std::int64_t count = 0;
-  while (statement.step()) found = Cut{read_key(statement, key_.terms.size()), ++count};
+  while (statement.step()) found = Cut{read_key(statement, key_columns()), ++count};
   return found;
 }
 
@@ -107,8 +86,7 @@ void SqliteSource::read_row(const SqliteStatement& statement, Batch& batch) cons
 
 void SqliteSource::read(const Chunk& chunk, Batch& batch) {
   batch.clear();
-  int next = 0;
-  SqliteStatement& statement = bind_range(statements_->read, chunk.after, chunk.upto, next);
+  SqliteStatement& statement = statements_->read.bind(chunk.after, chunk.upto);
   const ResetAtEnd reset(statement);
   while (statement.step()) read_row(statement, batch);
 }
@@ -118,7 +96,7 @@ void SqliteSource::read_keys(const std::vector<Key>& keys, Batch& batch) {
   SqliteStatement& statement = statements_->read_key;
   for (const Key& key : keys) {
     const ResetAtEnd reset(statement);
-    bind_key(statement, 1, key, key_.terms.size());
+    bind_key(statement, 1, key, key_columns());
     while (statement.step()) read_row(statement, batch);
   }
 }
@@ -151,28 +129,7 @@ std::vector<Key> SqliteSource::in_key_order(std::vector<Key> keys) {
   return in_order;
 }
 
-std::string SqliteSource::select_items() const {
-  std::vector<std::string> items;
-  for (const ReadColumn& column : spec_.columns)
-    items.push_back(column.expression.empty() ? quote_identifier(column.column.name)
-                                              : "(" + column.expression + "\n)");
-  return join(items, ", ");
-}
-
-std::string SqliteSource::range(bool has_lower_bound) const {
-  const std::string key = row_value(key_.terms);
-  const std::string bound = parameters(key_.terms.size());
-  const std::string upper = key + " <= " + bound;
-  return has_lower_bound ? key + " > " + bound + " AND " + upper : upper;
-}
-
-std::string SqliteSource::key_order(const std::string& direction) const {
-  return " ORDER BY " + join(key_.terms, direction + ", ") + direction;
-}
-
-std::string SqliteSource::and_where() const {
-  return spec_.where.empty() ? "" : " AND (" + spec_.where + "\n)";
-}
+std::string SqliteSource::from() const { return " FROM " + sql_->key().from + " WHERE "; }
 
 std::string SqliteSource::cut_sql(bool has_lower_bound) const {
   return keys_sql(has_lower_bound) + " LIMIT 1 OFFSET ?";
@@ -183,23 +140,22 @@ std::string SqliteSource::cut_rest_sql(bool has_lower_bound) const {
 }
 
 std::string SqliteSource::keys_sql(bool has_lower_bound) const {
-  return "SELECT " + join(key_.terms, ", ") + " FROM " + key_.from + " WHERE " +
-         range(has_lower_bound) + key_order("");
+  return "SELECT " + join(sql_->key().terms, ", ") + from() + sql_->range(has_lower_bound) +
+         sql_->order_by();
 }
 
 std::string SqliteSource::read_sql(bool has_lower_bound) const {
-  return "SELECT " + select_items() + " FROM " + key_.from + " WHERE " + range(has_lower_bound) +
-         and_where() + key_order("");
+  return "SELECT " + join(sql_->items(), ", ") + from() + sql_->wanted(has_lower_bound) +
+         sql_->order_by();
 }
 
 std::string SqliteSource::read_key_sql() const {
-  return "SELECT " + select_items() + " FROM " + key_.from + " WHERE " + row_value(key_.terms) +
-         " = " + parameters(key_.terms.size()) + and_where();
+  return "SELECT " + join(sql_->items(), ", ") + from() + sql_->is_key() + sql_->and_where();
 }
 
 std::string SqliteSource::last_key_sql() const {
-  return "SELECT " + join(key_.terms, ", ") + " FROM " + key_.from + key_order(" DESC") +
-         " LIMIT 1";
+  return "SELECT " + join(sql_->key().terms, ", ") + " FROM " + sql_->key().from +
+         sql_->order_by(" DESC") + " LIMIT 1";
 }
 
 std::vector<Statement> SqliteSource::statements() const {
@@ -212,8 +168,7 @@ std::vector<Statement> SqliteSource::statements() const {
 void SqliteSource::reconnect() {
   statements_.reset();
   connection_.reopen();
-  key_ = key_path(connection_, spec_.table, spec_.key);
-  statements_.emplace(prepare_all());
+  prepare_all();
 }
 
 void SqliteSource::cancel() noexcept { connection_.interrupt(); }

@@ -14,7 +14,8 @@
 
 #include "core/source.h"
 #include "sqlite/connection.h"
-#include "sqlite/table.h"
+#include "sqlite/range_statements.h"
+#include "sqlite/read_sql.h"
 
 namespace backfill {
 
@@ -33,12 +34,6 @@ class SqliteSource : public Source {
   void cancel() noexcept override;
 
  private:
-  // Prepared for a range with a lower bound, and for the first one, which has none.
-  struct RangeStatements {
-    SqliteStatement bounded;
-    SqliteStatement first;
-  };
-
   struct Statements {
     RangeStatements cut;
     RangeStatements cut_rest;
@@ -47,27 +42,22 @@ class SqliteSource : public Source {
     SqliteStatement last_key;
   };
 
-  Statements prepare_all();
-  // The statement for `after`, with the bounds bound; parameters go on from `next_parameter`.
-  SqliteStatement& bind_range(RangeStatements& statements, const std::optional<Key>& after,
-                              const Key& upto, int& next_parameter);
+  void prepare_all();
   std::optional<Cut> cut_rest(const std::optional<Key>& after, const Key& end, std::int64_t keys);
   void read_row(const SqliteStatement& statement, Batch& batch) const;
+  std::size_t key_columns() const { return sql_->key().terms.size(); }
 
-  std::string range(bool has_lower_bound) const;
+  std::string from() const;
   std::string keys_sql(bool has_lower_bound) const;
   std::string cut_sql(bool has_lower_bound) const;
   std::string cut_rest_sql(bool has_lower_bound) const;
   std::string read_sql(bool has_lower_bound) const;
   std::string read_key_sql() const;
   std::string last_key_sql() const;
-  std::string select_items() const;
-  std::string and_where() const;
-  std::string key_order(const std::string& direction) const;
 
   const ReadSpec spec_;
   SqliteConnection connection_;
-  KeyPath key_;
+  std::optional<SqliteReadSql> sql_;
   std::optional<Statements> statements_;
 };
 

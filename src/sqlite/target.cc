@@ -13,6 +13,9 @@
 namespace backfill {
 namespace {
 
+// Of the pages a chunk changes, those of indexes included.
+constexpr std::size_t kPageBytesPerRowByte = 4;
+
 Columns sent_columns(const std::vector<WriteColumn>& fields) {
   Columns columns;
   for (const WriteColumn& field : fields) columns.push_back(field.column);
@@ -35,12 +38,10 @@ SqliteTarget::SqliteTarget(std::string path, WriteSpec spec)
 SqliteTarget::~SqliteTarget() { rollback(); }
 
 void SqliteTarget::prepare_all() {
-  // A spilled page cache would shut readers out before the commit; a batch has its own bound.
-  connection_.execute("PRAGMA cache_spill = OFF");
   std::vector<Column> key;
   for (const int field : key_) key.push_back(spec_.columns[static_cast<std::size_t>(field)].target);
   const KeyPath path = key_path(connection_, spec_.table, key);
-  sql_ = make_target_sql(spec_, spec_.table, path.terms);
+  sql_ = make_target_sql(spec_, path.terms);
   batch_table_.emplace(connection_, columns_);
   const auto prepare = [this](const std::string& sql) {
     return sql.empty() ? std::nullopt : std::optional(connection_.prepare(sql));
@@ -48,6 +49,25 @@ void SqliteTarget::prepare_all() {
   statements_.emplace(Statements{connection_.prepare("BEGIN IMMEDIATE"),
                                  connection_.prepare("COMMIT"), prepare(sql_.insert),
                                  prepare(sql_.update.sql), prepare(sql_.look.sql), std::nullopt});
+  // A spilled page cache would shut readers out before the commit; a batch has its own bound.
+  connection_.execute("PRAGMA cache_spill = OFF");
+  if (spec_.from) prepare_pushdown(path.terms);
+}
+
+void SqliteTarget::prepare_pushdown(const std::vector<std::string>& key_terms) {
+  const SqliteReadSql read(*spec_.from, key_path(connection_, spec_.from->table, spec_.from->key));
+  const auto write = [&](bool has_lower_bound) {
+    return make_pushdown_sql(spec_, key_terms, read, has_lower_bound);
+  };
+  const auto count = [&](bool has_lower_bound) {
+    return "SELECT count(*) FROM " + read.key().from + " WHERE " + read.wanted(has_lower_bound);
+  };
+  const std::size_t width = read.key().terms.size();
+  pushdown_.emplace(Pushdown{write(true), RangeStatements(connection_, width, write),
+                             RangeStatements(connection_, width, count)});
+  // Nothing else bounds the bytes of a chunk that does not pass through memory.
+  const std::size_t kib = spec_.from->bytes_max / 1024 * kPageBytesPerRowByte + 1;
+  connection_.execute("PRAGMA cache_spill = -" + std::to_string(kib));
 }
 
 void SqliteTarget::begin(const Chunk&) {
@@ -152,8 +172,28 @@ void SqliteTarget::bind_fields(SqliteStatement& statement, const std::vector<std
     bind_cell(statement, static_cast<int>(i) + 1, columns_[fields[i]], cells_[fields[i]]);
 }
 
-RowCounts SqliteTarget::write_from_source(const Chunk&) {
-  throw Error(ErrorKind::stop, "write to " + spec_.table + ": rows are not written from a source");
+// The keys counted when the chunk was cut tell the rows read, unless `where` leaves some out or
+// not all were written; then they are counted again. Before the write, which may change what
+// `where` says of them.
+RowCounts SqliteTarget::write_from_source(const Chunk& chunk) {
+  const auto count = [&] {
+    SqliteStatement& statement = pushdown_->count.bind(chunk.after, chunk.upto);
+    const ResetAtEnd reset(statement);
+    return statement.step() ? statement.integer(0) : 0;
+  };
+  RowCounts rows;
+  try {
+    require_transaction();
+    if (!spec_.from->where.empty()) rows.read = count();
+    pushdown_->write.bind(chunk.after, chunk.upto).run();
+    rows.written = connection_.changes();
+    if (spec_.from->where.empty()) rows.read = rows.written == chunk.keys ? chunk.keys : count();
+  } catch (const Error& error) {
+    rollback();
+    throw error.within("write to " + spec_.table);
+  }
+  rows.unchanged = rows.read - rows.written;
+  return rows;
 }
 
 void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }
@@ -194,10 +234,14 @@ std::optional<RowCounts> SqliteTarget::recorded(const Chunk& chunk) {
 
 std::vector<Statement> SqliteTarget::statements() const {
   std::vector<Statement> statements;
-  if (!sql_.insert.empty()) statements.push_back({"write a batch", sql_.insert});
-  if (!sql_.update.sql.empty()) statements.push_back({"write a row", sql_.update.sql});
-  if (!sql_.look.sql.empty())
-    statements.push_back({"tell a row that changed from one that needs no write", sql_.look.sql});
+  if (pushdown_) {
+    statements.push_back({"write a chunk", pushdown_->sql});
+  } else {
+    if (!sql_.insert.empty()) statements.push_back({"write a batch", sql_.insert});
+    if (!sql_.update.sql.empty()) statements.push_back({"write a row", sql_.update.sql});
+    if (!sql_.look.sql.empty())
+      statements.push_back({"tell a row that changed from one that needs no write", sql_.look.sql});
+  }
   if (spec_.ledger) statements.push_back({"record a chunk in the ledger", ledger_record_sql()});
   return statements;
 }
@@ -205,6 +249,7 @@ std::vector<Statement> SqliteTarget::statements() const {
 void SqliteTarget::reconnect() {
   rollback();
   statements_.reset();
+  pushdown_.reset();
   connection_.reopen();
   prepare_all();
 }

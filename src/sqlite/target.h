@@ -7,7 +7,8 @@
 //
 // Only a conflict on the key is absorbed, as the write mode says; any other broken constraint is
 // Error(reject), also where the table was declared with ON CONFLICT REPLACE or IGNORE. A row that
-// holds already what would be written is left alone and counted as unchanged.
+// holds already what would be written is left alone and counted as unchanged. Rows that are in the
+// same file may be written from where they are, to the same effect (pushdown_limits.h).
 //
 // One thread, except cancel(). Errors as core/target.h says.
 
@@ -20,6 +21,7 @@
 #include "core/target.h"
 #include "sqlite/batch_table.h"
 #include "sqlite/connection.h"
+#include "sqlite/range_statements.h"
 #include "sqlite/target_sql.h"
 #include "sqlite/write_turn.h"
 
@@ -53,7 +55,14 @@ class SqliteTarget : public Target {
     std::optional<SqliteStatement> record;  // by the first commit: `plan` comes before the ledger
   };
 
+  struct Pushdown {
+    std::string sql;  // with both bounds
+    RangeStatements write;
+    RangeStatements count;
+  };
+
   void prepare_all();
+  void prepare_pushdown(const std::vector<std::string>& key_terms);
   void require_transaction() const;
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
   WriteReport insert_rows(const Batch& rows, std::size_t first, std::size_t last);
@@ -71,6 +80,7 @@ class SqliteTarget : public Target {
   TargetSql sql_;
   std::optional<SqliteBatchTable> batch_table_;
   std::optional<Statements> statements_;
+  std::optional<Pushdown> pushdown_;  // none: rows come in batches
   std::vector<Cell> cells_;
 };
 

@@ -10,69 +10,46 @@ namespace backfill {
 namespace {
 
 using Role = WriteColumn::Role;
+using Fields = std::vector<std::string>;  // SQL for each field of a tuple
 
-class WriteSql {
+class Writer {
  public:
-  WriteSql(const WriteSpec& spec, const std::string& table,
-           const std::vector<std::string>& key_terms)
-      : spec_(spec), table_(table), key_terms_(key_terms) {}
+  Writer(const WriteSpec& spec, const std::vector<std::string>& key_terms)
+      : spec_(spec), key_terms_(key_terms) {}
 
-  RowStatement update() {
-    const auto values = with(Role::value);
-    if (values.empty()) refuse("no column is left to update");
-    std::vector<std::string> sets, differs;
-    for (const std::size_t field : values) {
-      const std::string parameter = bind(field);
-      sets.push_back(name(field) + " = " + parameter);
-      differs.push_back(differs_from(field, parameter));
-    }
-    // OR ABORT wins over the table's own ON CONFLICT clauses, which may drop rows in silence.
-    const std::string sql = "UPDATE OR ABORT " + table_ + " SET " + join(sets, ", ") + " WHERE " +
-                            key_and_guards() + " AND (" + join(differs, " OR ") + ")";
-    return {sql, fields_};
+  RowStatement update_row() {
+    const Fields parameters = bound(Role::value);
+    const std::string sets = set(parameters);
+    const std::string there = key_and_guards();
+    return {update(spec_.table) + sets + " WHERE " + there + " AND " + differ(parameters), fields_};
   }
 
   RowStatement look() {
     if (with(Role::guard).empty()) return {};
-    const std::string sql = "SELECT 1 FROM " + table_ + " WHERE " + key_and_guards();
+    const std::string sql = "SELECT 1 FROM " + spec_.table + " WHERE " + key_and_guards();
     return {sql, fields_};
   }
 
-  std::string insert() {
-    std::vector<std::string> names, fields;
+  std::string insert(const Fields& fields, const std::string& from) const {
+    std::vector<std::string> names, values;
     for (const Role role : {Role::key, Role::value}) {
       for (const std::size_t field : with(role)) {
         names.push_back(name(field));
-        fields.push_back(SqliteBatchTable::column(field));
+        values.push_back(fields[field]);
       }
     }
-    // Without the WHERE, an ON CONFLICT would be read as that of a join.
-    return "INSERT OR ABORT INTO " + table_ + " (" + join(names, ", ") + ") SELECT " +
-           join(fields, ", ") + " FROM " + SqliteBatchTable::name() + " WHERE true";
+    return "INSERT OR ABORT INTO " + spec_.table + " (" + join(names, ", ") + ") SELECT " +
+           join(values, ", ") + " " + from + on_conflict();
   }
 
-  std::string insert_missing() {
-    return insert() + " ON CONFLICT (" + join(key_terms_, ", ") + ") DO NOTHING";
-  }
-
-  std::string upsert() {
-    const auto values = with(Role::value);
-    if (values.empty()) return insert_missing();
-    std::vector<std::string> sets, differs;
-    for (const std::size_t field : values) {
-      const std::string there = table_ + "." + name(field);
-      const std::string ours = "excluded." + name(field);
-      sets.push_back(name(field) + " = " + ours);
-      differs.push_back(there + " IS NOT " + ours + " COLLATE BINARY OR typeof(" + there +
-                        ") <> typeof(" + ours + ")");
-    }
-    return insert() + " ON CONFLICT (" + join(key_terms_, ", ") + ") DO UPDATE SET " +
-           join(sets, ", ") + " WHERE (" + join(differs, " OR ") + ")" + and_newer();
+  std::string update_in_place(const Fields& fields, const std::string& table,
+                              const std::string& condition) const {
+    return update(table) + set(fields) + " WHERE " + condition + " AND " + differ(fields);
   }
 
  private:
   [[noreturn]] void refuse(const std::string& why) const {
-    throw Error(ExitCode::unsafe, "write to " + table_ + ": " + why);
+    throw Error(ExitCode::unsafe, "write to " + spec_.table + ": " + why);
   }
 
   std::vector<std::size_t> with(Role role) const {
@@ -91,16 +68,58 @@ class WriteSql {
     return "?" + std::to_string(fields_.size());
   }
 
-  // Whether writing the parameter would change the column. The comparison converts the parameter
-  // as storing it would, but a column without a type converts nothing, and there 1 and 1.0 are
-  // equal without being the same.
-  std::string differs_from(std::size_t field, const std::string& parameter) const {
+  Fields bound(Role role) {
+    Fields parameters(spec_.columns.size());
+    for (const std::size_t field : with(role)) parameters[field] = bind(field);
+    return parameters;
+  }
+
+  // OR ABORT wins over the table's own ON CONFLICT clauses, which may drop rows in silence.
+  static std::string update(const std::string& table) { return "UPDATE OR ABORT " + table; }
+
+  std::string set(const Fields& fields) const {
+    std::vector<std::string> sets;
+    for (const std::size_t field : with(Role::value))
+      sets.push_back(name(field) + " = " + fields[field]);
+    if (sets.empty()) refuse("no column is left to update");
+    return " SET " + join(sets, ", ");
+  }
+
+  std::string differ(const Fields& fields) const {
+    std::vector<std::string> differs;
+    for (const std::size_t field : with(Role::value))
+      differs.push_back(differs_from(field, fields[field]));
+    return "(" + join(differs, " OR ") + ")";
+  }
+
+  std::string on_conflict() const {
+    if (spec_.mode == WriteMode::insert) return "";
+    const std::string conflict = " ON CONFLICT (" + join(key_terms_, ", ") + ") DO ";
+    const auto values = with(Role::value);
+    if (spec_.mode == WriteMode::insert_missing || values.empty()) return conflict + "NOTHING";
+    std::vector<std::string> sets, differs;
+    for (const std::size_t field : values) {
+      const std::string there = spec_.table + "." + name(field);
+      const std::string ours = "excluded." + name(field);
+      sets.push_back(name(field) + " = " + ours);
+      differs.push_back(there + " IS NOT " + ours + " COLLATE BINARY OR typeof(" + there +
+                        ") <> typeof(" + ours + ")");
+    }
+    return conflict + "UPDATE SET " + join(sets, ", ") + " WHERE (" + join(differs, " OR ") + ")" +
+           and_newer();
+  }
+
+  // Whether writing the value would change the column. The comparison converts a value without an
+  // affinity as storing it would, but a column without a type converts nothing, and there 1 and
+  // 1.0 are equal without being the same.
+  std::string differs_from(std::size_t field, const std::string& value) const {
     const Column& column = spec_.columns[field].target;
-    const std::string differs = name(field) + " IS NOT " + parameter + " COLLATE BINARY";
+    const std::string there = name(field);
+    const std::string differs = there + " IS NOT " + value + " COLLATE BINARY";
     const bool converts_nothing = column.kind == Kind::bytes || column.type.empty() ||
                                   sqlite3_stricmp(column.type.c_str(), "ANY") == 0;
     if (!converts_nothing) return differs;
-    return differs + " OR typeof(" + name(field) + ") <> typeof(" + parameter + ")";
+    return differs + " OR typeof(" + there + ") <> typeof(" + value + ")";
   }
 
   std::string key_and_guards() {
@@ -123,34 +142,44 @@ class WriteSql {
           sqlite3_stricmp(column.target.name.c_str(), spec_.version_column.c_str()) != 0)
         continue;
       const std::string version = quote_identifier(column.target.name);
-      const std::string there = table_ + "." + version;
+      const std::string there = spec_.table + "." + version;
       return " AND (excluded." + version + " > " + there + " OR " + there + " IS NULL)";
     }
     refuse("the version column " + spec_.version_column + " is not among the columns written");
   }
 
   const WriteSpec& spec_;
-  const std::string& table_;
   const std::vector<std::string>& key_terms_;
   std::vector<std::size_t> fields_;
 };
 
 }  // namespace
 
-TargetSql make_target_sql(const WriteSpec& spec, const std::string& table,
-                          const std::vector<std::string>& key_terms) {
-  const auto write = [&] { return WriteSql(spec, table, key_terms); };
-  switch (spec.mode) {
-    case WriteMode::update:
-      return {"", write().update(), write().look()};
-    case WriteMode::insert_missing:
-      return {write().insert_missing(), {}, {}};
-    case WriteMode::upsert:
-      return {write().upsert(), {}, {}};
-    case WriteMode::insert:
-      break;
-  }
-  return {write().insert(), {}, {}};
+TargetSql make_target_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms) {
+  const auto writer = [&] { return Writer(spec, key_terms); };
+  if (spec.mode == WriteMode::update) return {"", writer().update_row(), writer().look()};
+  Fields fields;
+  for (std::size_t field = 0; field < spec.columns.size(); ++field)
+    fields.push_back(SqliteBatchTable::column(field));
+  // Without the WHERE, an ON CONFLICT would be read as that of a join.
+  const std::string rows = "FROM " + SqliteBatchTable::name() + " WHERE true";
+  return {writer().insert(fields, rows), {}, {}};
+}
+
+std::string make_pushdown_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms,
+                              const SqliteReadSql& read, bool has_lower_bound) {
+  const Writer writer(spec, key_terms);
+  const std::string wanted = read.wanted(has_lower_bound);
+  const std::vector<std::string> items = read.items();
+  Fields fields;
+  for (const WriteColumn& column : spec.columns)
+    fields.push_back(items[static_cast<std::size_t>(column.read)]);
+  if (spec.mode != WriteMode::update)
+    return writer.insert(fields, "FROM " + read.key().from + " WHERE " + wanted + read.order_by());
+  // A plus takes a column's affinity from it, as travelling in a batch does; otherwise the
+  // comparison of a text with a column of numbers would be one of numbers. It changes no value.
+  for (std::string& field : fields) field = "(+" + field + ")";
+  return writer.update_in_place(fields, read.key().from, wanted);
 }
 
 }  // namespace backfill

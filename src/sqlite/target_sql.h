@@ -1,8 +1,8 @@
 // sqlite/target_sql.h
 //
 // The statements that write: inserts take a whole batch at once out of SqliteBatchTable, updates
-// a row each, because a row that was not updated may have to be looked at. Made once; a pure
-// function.
+// a row each, because a row that was not updated may have to be looked at. Pushed down, one
+// statement reads and writes a chunk. Made once; pure functions.
 
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/target.h"
+#include "sqlite/read_sql.h"
 
 namespace backfill {
 
@@ -29,7 +30,12 @@ struct TargetSql {
 // `key_terms` are the key columns as they are compared (KeyPath::terms), in the order of the
 // fields with the role key. Throws Error(ExitCode::unsafe) when there is nothing to write or
 // the version column is not written.
-TargetSql make_target_sql(const WriteSpec& spec, const std::string& table,
-                          const std::vector<std::string>& key_terms);
+TargetSql make_target_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms);
+
+// Writes the rows of a key range, whose bounds are the parameters, from where spec.from says they
+// are; `read` is made from that. In place, the new values come from the row that is updated, under
+// the lock it is written under, so no guard is needed. Throws as above.
+std::string make_pushdown_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms,
+                              const SqliteReadSql& read, bool has_lower_bound);
 
 }  // namespace backfill

@@ -110,7 +110,7 @@ TEST_P(EdgeTest, RowsAboveTheEndKeyAreTheApplications) {
   const JobOnDisk job(copy());
   const auto before = all("users");
   const std::string go = (job.folder() / "go").string();
-  Program run = job.start({"--workers=1"}, "chunk.after_read=wait(" + go + ")@1");
+  Program run = job.start({"--workers=1"}, "chunk.planned=wait(" + go + ")@1");
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); }));
 
   playground().execute("INSERT INTO users (id, full_name) VALUES (1000000, 'New One')");
