@@ -47,7 +47,7 @@ void print_columns(const Assembly& assembly) {
                assembly.plugin->version(), assembly.plugin->path().string());
   }
   if (assembly.write.from) {
-    fmt::print("  pushdown one statement a chunk reads and writes; no row leaves the server\n");
+    fmt::print("  pushdown one statement a chunk reads and writes; rows stay in the database\n");
   }
   for (const std::string& note : assembly.layout.notes) fmt::print("  note     {}\n", note);
   for (const std::string& line : assembly.target->conversions(assembly.write))

@@ -6,12 +6,18 @@ namespace backfill {
 namespace {
 
 constexpr std::size_t kSamples = 3;  // the median of so many decides
-constexpr double kGrowthMax = 2;     // per step
+constexpr double kGrowthMax = 4;     // per step
 constexpr double kShrinkMax = 0.5;
 constexpr double kDeadBand = 0.15;              // nearer to the target than this, the size stays
 constexpr int kOutlier = 4;                     // times the target
 constexpr double kBytesHeadroom = 0.8;          // rows vary in width
 constexpr std::int64_t kBytesEnough = 4 << 20;  // a larger batch takes memory and is no faster
+
+// Up to double at once; beyond that half of what the time allows, so that a batch that lasts
+// longer than its rows tell stays within the target all the same.
+double growth(double factor) {
+  return std::min(std::max(factor / 2, std::min(factor, 2.0)), kGrowthMax);
+}
 
 }  // namespace
 
@@ -61,7 +67,7 @@ void ChunkSizer::learn_time(const ChunkReport& report) {
     write_times_.clear();
     return;
   }
-  resize(std::clamp(factor, kShrinkMax, kGrowthMax));
+  resize(factor > 1 ? growth(factor) : std::max(factor, kShrinkMax));
 }
 
 void ChunkSizer::resize(double factor) {

@@ -1,9 +1,9 @@
 // engine/chunk_sizer.h
 //
 // Rows for the next chunk: as many as make a batch's write last about `target_time`, no more
-// than fit into `bytes_max` or are large enough for any purpose, within fixed limits. Doubles at
-// the most per step, halves at once after one batch that took four times the target. Pace is the
-// throttle's, not ours.
+// than fit into `bytes_max` or are large enough for any purpose, within fixed limits. Grows
+// fourfold at the most per step, halves at once after one batch that took four times the target.
+// Pace is the throttle's, not ours.
 //
 // Safe from any thread.
 

@@ -29,9 +29,7 @@ SqliteTarget::SqliteTarget(std::string path, WriteSpec spec)
       columns_(sent_columns(spec_.columns)),
       connection_(std::move(path), SqliteConnection::Mode::read_write),
       turn_(connection_.path()) {
-  for (std::size_t field = 0; field < spec_.columns.size(); ++field)
-    if (spec_.columns[field].role == WriteColumn::Role::key)
-      key_.push_back(static_cast<int>(field));
+  for (const std::size_t field : key_fields(spec_)) key_.push_back(static_cast<int>(field));
   prepare_all();
 }
 

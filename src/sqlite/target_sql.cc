@@ -124,7 +124,7 @@ class Writer {
 
   std::string key_and_guards() {
     std::vector<std::string> conditions;
-    const auto keys = with(Role::key);
+    const auto keys = key_fields(spec_);
     for (std::size_t i = 0; i < keys.size(); ++i)
       conditions.push_back(key_terms_.at(i) + " = " + bind(keys[i]));
     for (const std::size_t field : with(Role::guard)) {
@@ -154,6 +154,15 @@ class Writer {
 };
 
 }  // namespace
+
+std::vector<std::size_t> key_fields(const WriteSpec& spec) {
+  std::vector<std::size_t> fields(spec.key.begin(), spec.key.end());
+  if (!fields.empty()) return fields;
+  for (std::size_t field = 0; field < spec.columns.size(); ++field) {
+    if (spec.columns[field].role == WriteColumn::Role::key) fields.push_back(field);
+  }
+  return fields;
+}
 
 TargetSql make_target_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms) {
   const auto writer = [&] { return Writer(spec, key_terms); };

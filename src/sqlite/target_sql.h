@@ -27,8 +27,11 @@ struct TargetSql {
   RowStatement look;    // finds the row if its guards still hold; empty without guards
 };
 
-// `key_terms` are the key columns as they are compared (KeyPath::terms), in the order of the
-// fields with the role key. Throws Error(ExitCode::unsafe) when there is nothing to write or
+// Positions in spec.columns of the key, in the order of the source's key.
+std::vector<std::size_t> key_fields(const WriteSpec& spec);
+
+// `key_terms` are the key columns as they are compared (KeyPath::terms), in the order of
+// key_fields(). Throws Error(ExitCode::unsafe) when there is nothing to write or
 // the version column is not written.
 TargetSql make_target_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms);
 

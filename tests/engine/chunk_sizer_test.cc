@@ -37,12 +37,23 @@ void observe_three(ChunkSizer& sizer, Duration time) {
 
 TEST(Sizer, StartsWithTheJobsSize) { EXPECT_EQ(ChunkSizer(options()).size(), 1000); }
 
-TEST(Sizer, DoublesAtTheMost) {
+TEST(Sizer, GrowsFourfoldAtTheMost) {
   ChunkSizer sizer(options());
 
   observe_three(sizer, milliseconds(1));
 
-  EXPECT_EQ(sizer.size(), 2000);
+  EXPECT_EQ(sizer.size(), 4000);
+}
+
+TEST(Sizer, GrowsBeyondDoubleByHalfOfWhatTheTimeAllows) {
+  ChunkSizer sizer(options());
+
+  observe_three(sizer, milliseconds(20));
+  const std::int64_t after_a_fifth = sizer.size();
+  observe_three(sizer, milliseconds(40));
+
+  EXPECT_EQ(after_a_fifth, 2500);
+  EXPECT_EQ(sizer.size(), 5000);
 }
 
 TEST(Sizer, GrowsToTheTargetTime) {

@@ -121,6 +121,29 @@ TEST_P(EdgeTest, RowsAboveTheEndKeyAreTheApplications) {
   EXPECT_EQ(all("copies"), before);
 }
 
+TEST_P(EdgeTest, AKeyMayBeInAnotherOrderThanItsColumns) {
+  for (const char* table : {"pairs", "copies"}) {
+    playground().execute("CREATE TABLE " + std::string(table) +
+                         " (a bigint NOT NULL, b bigint NOT NULL, v text, PRIMARY KEY (b, a))");
+  }
+  playground().execute("INSERT INTO pairs VALUES (1, 30, 'x'), (2, 20, 'y'), (3, 10, 'z')");
+  for (const char* mode : {"insert_missing", "upsert", "update"}) {
+    if (mode == std::string("update")) playground().execute("UPDATE copies SET v = 'old'");
+    const JobOnDisk job({{"source.url", toml_string(playground().url())},
+                         {"source.table", toml_string(playground().table("pairs"))},
+                         {"target.table", toml_string(playground().table("copies"))},
+                         {"target.write", toml_string(mode)},
+                         {"batch.size", "1"}});
+
+    const ProgramEnd end = job.run();
+
+    EXPECT_EQ(end.exit_code, 0) << mode << end;
+    EXPECT_EQ(playground().rows("SELECT a, b, v FROM copies ORDER BY a"),
+              (std::vector<std::string>{"1|30|x", "2|20|y", "3|10|z"}))
+        << mode;
+  }
+}
+
 TEST_P(EdgeTest, NamesMayHoldQuotesAndSql) {
   const std::string table = R"("a""; drop table b; --")";
   const std::string key = R"("k""ey; --")";
