@@ -39,18 +39,21 @@ class Stopwatch {
 }  // namespace
 
 ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff,
-                         Clock& clock, Log& log, std::mutex& turn,
-                         KeepDeadLetters keep_dead_letters)
-    : parts_(std::move(parts)),
+                         Clock& clock, Log& log, KeepDeadLetters keep_dead_letters)
+    : source_(std::move(parts.source)),
+      transform_(std::move(parts.transform)),
+      target_(std::move(parts.target)),
+      pushes_down_(parts.pushes_down),
       layout_(layout),
       read_columns_(layout.read_columns()),
       backoff_(backoff),
       clock_(clock),
       log_(log),
-      turn_(turn),
       keep_dead_letters_(std::move(keep_dead_letters)) {}
 
-ChunkReport ChunkRunner::run(const Chunk& chunk, std::stop_token stop) {
+ChunkReport ChunkRunner::run(const Chunk& chunk, const std::optional<Chunk>& next,
+                             std::stop_token stop) {
+  next_ = next;
   ChunkReport report;
   report.chunk = chunk;
   run_part(chunk, report, stop);
@@ -58,8 +61,8 @@ ChunkReport ChunkRunner::run(const Chunk& chunk, std::stop_token stop) {
 }
 
 void ChunkRunner::cancel() noexcept {
-  parts_.source->cancel();
-  parts_.target->cancel();
+  source_.cancel();
+  target_->cancel();
 }
 
 void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
@@ -69,7 +72,7 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
     try {
       return attempt(chunk, rejects, backoff.retries() > 0, report);
     } catch (const Error& error) {
-      parts_.target->rollback();
+      target_->rollback();
       switch (error.kind()) {
         case ErrorKind::reject:
           if (side_ == ExitCode::source_unreachable)
@@ -98,7 +101,7 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
   ChunkReport part;
   if (may_be_recorded) {
     side_ = ExitCode::target_unreachable;
-    if (const auto rows = parts_.target->recorded(chunk)) {
+    if (const auto rows = target_->recorded(chunk)) {
       report.rows += *rows;
       report.from_ledger = true;
       return;
@@ -106,7 +109,7 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
   }
 
   // Which rows are bad is found by rows that travel.
-  if (parts_.pushes_down && rejects == Rejects::fail) {
+  if (pushes_down_ && rejects == Rejects::fail) {
     push_down(chunk, part);
   } else {
     read_and_write(chunk, rejects, part);
@@ -120,23 +123,22 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
 
 void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part) {
   side_ = ExitCode::target_unreachable;
-  std::unique_lock turn(turn_);
   const Stopwatch watch(clock_, part.times.write);
-  parts_.target->begin(chunk);
+  target_->begin(chunk);
   // One statement reads, changes and writes.
   failpoint("chunk.after_read");
   failpoint("chunk.after_transform");
-  part.rows = parts_.target->write_from_source(chunk);
-  turn.unlock();
-  parts_.target->commit(chunk, part.rows);
+  part.rows = target_->write_from_source(chunk);
+  target_->commit(chunk, part.rows);
 }
 
 void ChunkRunner::read_and_write(const Chunk& chunk, Rejects rejects, ChunkReport& part) {
   side_ = ExitCode::source_unreachable;
   {
     const Stopwatch watch(clock_, part.times.read);
-    parts_.source->read(chunk, batch_);
+    source_.read(chunk, batch_);
   }
+  if (next_ && !pushes_down_) source_.begin(*next_);
   failpoint("chunk.after_read");
   part.rows.read = static_cast<std::int64_t>(batch_.rows());
   part.bytes = batch_.bytes();
@@ -148,17 +150,15 @@ void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& 
   const Batch& rows = transform(batch_, part);
   // Nothing to write needs no transaction; doing it again after a crash gives the same answer.
   if (rows.empty()) return;
-  std::unique_lock turn(turn_);
   {
     const Stopwatch watch(clock_, part.times.write);
-    parts_.target->begin(chunk);
+    target_->begin(chunk);
   }
   const WriteReport written = write_rows(batch_, rows, rejects, part);
   if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
   if (keep_dead_letters_ && !part.dead_letters.empty()) keep_dead_letters_(part.dead_letters);
-  turn.unlock();
   const Stopwatch watch(clock_, part.times.write);
-  parts_.target->commit(chunk, part.rows);
+  target_->commit(chunk, part.rows);
 }
 
 // Rows that changed since they were read are read again and written again, in the same
@@ -168,10 +168,10 @@ void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, Ch
     if (round > kRoundsMax)
       throw Error(ErrorKind::retry, "rows keep changing between their read and their write");
     part.rows.conflicts += static_cast<std::int64_t>(conflicts.size());
-    if (round > kRoundsBeforeLock) parts_.target->lock(conflicts);
+    if (round > kRoundsBeforeLock) target_->lock(conflicts);
 
     side_ = ExitCode::source_unreachable;
-    parts_.source->read_keys(conflicts, redo_batch_);
+    source_.source().read_keys(conflicts, redo_batch_);
     side_ = ExitCode::target_unreachable;
     // Gone, or no longer matching `where`: nothing is left to do for them.
     part.rows.unchanged += static_cast<std::int64_t>(conflicts.size() - redo_batch_.rows());
@@ -186,7 +186,7 @@ const Batch& ChunkRunner::transform(const Batch& input, ChunkReport& part) {
   if (!layout_.forwards) {
     const Stopwatch watch(clock_, part.times.transform);
     transformed_.clear();
-    parts_.transform->apply(input, transformed_);
+    transform_->apply(input, transformed_);
     part.rows.skipped += transformed_.skipped;
     for (const Transformed::Reject& reject : transformed_.rejects) {
       add_dead_letter(input, reject.input_row, "transform", reject.reason, part);
@@ -201,9 +201,8 @@ WriteReport ChunkRunner::write_rows(const Batch& input, const Batch& rows, Rejec
                                     ChunkReport& part) {
   const Stopwatch watch(clock_, part.times.write);
   std::vector<RowReject> refused;
-  WriteReport written = rejects == Rejects::fail
-                            ? parts_.target->write(rows)
-                            : parts_.target->write_around_rejects(rows, refused);
+  WriteReport written = rejects == Rejects::fail ? target_->write(rows)
+                                                 : target_->write_around_rejects(rows, refused);
   part.rows.written += written.written;
   part.rows.unchanged += written.unchanged;
   for (const RowReject& reject : refused) {
@@ -265,7 +264,7 @@ std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff&
   while (true) {
     try {
       side_ = ExitCode::source_unreachable;
-      const auto cut = parts_.source->cut(chunk.after, chunk.upto, keys);
+      const auto cut = source_.source().cut(chunk.after, chunk.upto, keys);
       const bool is_whole = cut && cut->upto == chunk.upto;
       if (!is_whole || cut->keys <= 1) return cut;
       // Rows have gone since the chunk was planned, so that half of its keys reach its end.
@@ -304,9 +303,9 @@ void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const
     ++report.retries;
     try {
       side_ = ExitCode::source_unreachable;
-      parts_.source->reconnect();
+      source_.reconnect();
       side_ = ExitCode::target_unreachable;
-      parts_.target->reconnect();
+      target_->reconnect();
       return;
     } catch (const Error& again) {
       if (again.kind() != ErrorKind::retry && again.kind() != ErrorKind::cancelled) throw;

@@ -9,7 +9,6 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "core/target.h"
 #include "core/transform.h"
 #include "engine/backoff.h"
+#include "engine/read_ahead.h"
 
 namespace backfill {
 
@@ -36,17 +36,15 @@ class ChunkRunner {
   // Makes dead letters durable before the batch that leaves their rows out is committed.
   using KeepDeadLetters = std::function<void(const std::vector<DeadLetter>&)>;
 
-  // `turn` is held while rows are written, not while they are read nor during the commit: of
-  // those that share it one writes at a time. It outlives this.
-  //
   // `keep_dead_letters` is for a target with a ledger: a chunk found there is not read again, so
   // nobody would find its bad rows again. None elsewhere; they come with the report in any case.
   ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff, Clock& clock,
-              Log& log, std::mutex& turn, KeepDeadLetters keep_dead_letters = nullptr);
+              Log& log, KeepDeadLetters keep_dead_letters = nullptr);
 
-  // The report of a chunk whose rows are all in the target, or among its dead letters. Throws
-  // Error(cancelled) when a stop came before that, any other Error when the run cannot go on.
-  ChunkReport run(const Chunk& chunk, std::stop_token stop);
+  // The report of a chunk whose rows are all in the target, or among its dead letters. `next`,
+  // where given, is read while this chunk is written. Throws Error(cancelled) when a stop came
+  // before the end, any other Error when the run cannot go on.
+  ChunkReport run(const Chunk& chunk, const std::optional<Chunk>& next, std::stop_token stop);
 
   // Makes a database call in progress fail soon.
   void cancel() noexcept;
@@ -75,16 +73,19 @@ class ChunkRunner {
   void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,
                           ChunkReport& report, std::stop_token stop);
 
-  Parts parts_;
+  ReadAhead source_;
+  const std::unique_ptr<Transform> transform_;
+  const std::unique_ptr<Target> target_;
+  const bool pushes_down_;
   const Layout layout_;
   const Columns read_columns_;
   const BackoffOptions backoff_;
   Clock& clock_;
   Log& log_;
-  std::mutex& turn_;
   const KeepDeadLetters keep_dead_letters_;
 
-  Batch batch_;  // reused chunk after chunk
+  std::optional<Chunk> next_;  // to be read ahead
+  Batch batch_;                // reused chunk after chunk
   Batch redo_batch_;
   Transformed transformed_;
   ExitCode side_ =

@@ -84,14 +84,13 @@ RunOutcome Run::execute() {
     std::jthread housekeeping([this](std::stop_token stop) { keep_house(std::move(stop)); });
     WorkerPool pool(
         options_.workers,
-        {[this](std::mutex& turn) {
+        {[this] {
            ChunkRunner::KeepDeadLetters keep;
            if (parts_.ledger) {
              keep = [this](const std::vector<DeadLetter>& letters) { recorder_->keep(letters); };
            }
            return std::make_unique<ChunkRunner>(parts_.make_runner_parts(), parts_.layout,
-                                                options_.backoff, clock_, log_, turn,
-                                                std::move(keep));
+                                                options_.backoff, clock_, log_, std::move(keep));
          },
          chunks_, throttle_,
          [this](ChunkReport report) {

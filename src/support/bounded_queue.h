@@ -46,6 +46,13 @@ class BoundedQueue {
     return take();
   }
 
+  // An item at once, unless there are no more than `kept` for others.
+  std::optional<Item> pop_spare(std::size_t kept) {
+    const std::lock_guard lock(mutex_);
+    if (items_.size() <= kept) return std::nullopt;
+    return take();
+  }
+
   // No more items: push fails from now on, pop gives what is left.
   void close() {
     const std::lock_guard lock(mutex_);

@@ -31,12 +31,6 @@ bool Throttle::rest_after(Duration work, std::stop_token stop) {
   return !stop.stop_requested();
 }
 
-bool Throttle::wait_for_full_share(std::stop_token stop) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, stop, [this] { return share_ >= 1; });
-  return !stop.stop_requested();
-}
-
 void Throttle::set_share(double share, Pressure pressure) {
   const std::lock_guard lock(mutex_);
   share_ = std::clamp(share, 0.0, 1.0);

@@ -26,9 +26,6 @@ class Throttle {
   // Rests after `work`. Returns false when a stop ended it.
   bool rest_after(Duration work, std::stop_token stop);
 
-  // Waits until there is no need to rest; false when a stop came first.
-  bool wait_for_full_share(std::stop_token stop);
-
   // Sets the share and why it is so; workers at rest take it up at once.
   void set_share(double share, Pressure pressure);
 

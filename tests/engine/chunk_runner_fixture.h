@@ -53,8 +53,8 @@ class ChunkRunnerTest : public testing::Test {
       };
     }
     ChunkRunner runner(std::move(parts), layout_, {retries_, milliseconds(10), milliseconds(40)},
-                       clock_, log_, turn_, keep);
-    return runner.run(chunk, stop_.get_token());
+                       clock_, log_, keep);
+    return runner.run(chunk, std::nullopt, stop_.get_token());
   }
 
   // What run() throws.
@@ -79,7 +79,6 @@ class ChunkRunnerTest : public testing::Test {
   FaultScript script_;
   ManualClock clock_;
   CollectingLog log_;
-  std::mutex turn_;
   std::stop_source stop_;
   Layout layout_;
   FakeSource::Options source_options_;

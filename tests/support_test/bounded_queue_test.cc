@@ -125,5 +125,13 @@ TEST(BoundedQueue, LosesAndDoublesNothingBetweenManyThreads) {
   for (const std::atomic<int>& times : seen) EXPECT_EQ(times, 1);
 }
 
+TEST(BoundedQueue, SparesAnItemOnlyBeyondThoseKeptForOthers) {
+  BoundedQueue<int> queue(3);
+  for (int i = 1; i <= 3; ++i) queue.push(i, {});
+  EXPECT_EQ(queue.pop_spare(2), 1);
+  EXPECT_EQ(queue.pop_spare(2), std::nullopt);
+  EXPECT_EQ(queue.pop_spare(0), 2);
+}
+
 }  // namespace
 }  // namespace backfill

@@ -1,0 +1,60 @@
+// engine/read_ahead.h
+//
+// A worker's Source with a thread of its own: while a batch is written, the next one is read.
+// Both use the one connection, in turn. A batch read ahead is as old as the write before it
+// took; what changes meanwhile is caught as any change between a read and its write is.
+//
+// One thread calls it; only cancel() may be called from another.
+
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "core/source.h"
+
+namespace backfill {
+
+class ReadAhead {
+ public:
+  explicit ReadAhead(std::unique_ptr<Source> source);
+  // Cancels what is being read.
+  ~ReadAhead();
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  // Begins to read `chunk`, to be asked for soon. Nothing when another is under way.
+  void begin(const Chunk& chunk);
+
+  // As Source::read. A chunk that was read ahead is handed over, or what went wrong with it thrown.
+  void read(const Chunk& chunk, Batch& batch);
+
+  // For all other calls: the connection is free until the next begin().
+  Source& source();
+
+  // Drops what was read ahead, and connects anew.
+  void reconnect();
+
+  void cancel() noexcept { source_->cancel(); }
+
+ private:
+  void work(std::stop_token stop);
+  void wait_until_idle();
+
+  const std::unique_ptr<Source> source_;
+  std::optional<Chunk> ahead_;  // what batch_ or failure_ is of, or will be
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  bool is_reading_ = false;  // guarded by mutex_; while true batch_, failure_ and *source_ are the
+                             // thread's, otherwise the caller's
+  Batch batch_;
+  std::exception_ptr failure_;
+  std::jthread thread_;  // last: joined before the rest goes
+};
+
+}  // namespace backfill
