@@ -53,8 +53,30 @@ bool is_empty(SqliteConnection& connection) {
   return statement.integer(0) == 0;
 }
 
-// True when the file is a checkpoint, false when it is an empty database.
+// What is read while it lives is of one moment.
+class Snapshot {
+ public:
+  explicit Snapshot(SqliteConnection& connection) : connection_(connection) {
+    connection_.execute("BEGIN");
+  }
+  ~Snapshot() {
+    try {
+      connection_.execute("ROLLBACK");
+    } catch (const Error&) {
+      // Nothing was written; it ends with the connection.
+    }
+  }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+ private:
+  SqliteConnection& connection_;
+};
+
+// True when the file is a checkpoint, false when it is an empty database. In one snapshot: a run
+// may be making the schema this very moment.
 bool check_format(SqliteConnection& connection, const std::filesystem::path& path) {
+  const Snapshot snapshot(connection);
   const std::int64_t application = pragma(connection, "application_id");
   if (application == 0 && is_empty(connection)) return false;
   if (application != kCheckpointApplicationId) {

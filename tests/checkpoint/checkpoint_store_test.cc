@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <thread>
 
 #include "checkpoint/schema.h"
 #include "core/error.h"
@@ -116,6 +117,16 @@ TEST_F(CheckpointStoreTest, HoldsNoRunAtFirst) {
   EXPECT_FALSE(store.load());
   EXPECT_TRUE(store.fingerprint().empty());
   EXPECT_TRUE(store.dead_letters(10).empty());
+}
+
+// As `status` does while a run begins.
+TEST_F(CheckpointStoreTest, MayBeLookedAtWhileItIsMade) {
+  for (int round = 0; round < 200; ++round) {
+    const std::filesystem::path file = folder_ / (std::to_string(round) + ".db");
+    std::jthread maker([&] { CheckpointStore::open(file); });
+    while (!CheckpointStore::open_existing(file)) {
+    }
+  }
 }
 
 TEST_F(CheckpointStoreTest, RoundTripsEveryField) {
