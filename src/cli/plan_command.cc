@@ -134,13 +134,10 @@ void print_index_advice(const Assembly& assembly) {
     return;
   }
   const auto& fillfactor = assembly.target_table.fillfactor;
-  if (!fillfactor || *fillfactor < kRoomyFillfactor) {
-    return;
-  }
+  if (!fillfactor || *fillfactor < kRoomyFillfactor) return;
   fmt::print(
       "  fillfactor is {}: a page has little room for new versions of its rows, so most updates "
-      "add "
-      "an entry to every index; a table written with ALTER TABLE {} SET (fillfactor = 50) is "
+      "add an entry to every index; a table written with ALTER TABLE {} SET (fillfactor = 50) is "
       "updated several times as fast, but that holds for rows stored after it (VACUUM FULL stores "
       "all of them anew, and locks the table)\n",
       *fillfactor, assembly.target_table.name);

@@ -39,11 +39,11 @@ class ReadSql {
   std::string item(std::size_t i) const;
 
  private:
-  std::vector<std::string> bounds(const std::string& after, const std::string& upto) const;
   std::string keys_in(const std::string& after, const std::string& upto) const;
   std::string key_as_columns() const;
   std::string key_texts() const;
-  std::string copy(std::vector<std::string> conditions) const;
+  std::string copy(const std::string& condition) const;
+  std::string wanted(const std::string& condition) const;
 
   const ReadSpec spec_;
   const KeySql key_;

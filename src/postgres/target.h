@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,6 +42,8 @@ class PostgresTarget : public Target {
   void set_up();
   std::string opened(const std::string& sql);
   std::optional<WriteReport> insert_new_rows(const Batch& rows);
+  std::optional<std::int64_t> straight(
+      const std::function<std::int64_t(const std::string& savepoint)>& write);
   void look(const Batch& rows);
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
   void stage(const std::vector<std::string_view>& tuples);
@@ -60,7 +63,8 @@ class PostgresTarget : public Target {
   bool stage_is_clean_ = true;
   std::string opening_;         // of a transaction whose first statement is yet to come
   bool in_part_ = false;        // under a savepoint
-  std::optional<Chunk> chunk_;  // whose first batch of rows is yet to come
+  std::optional<Chunk> chunk_;  // of the transaction
+  bool may_look_ = false;       // its first batch of rows is yet to come
   Looks looks_;
   std::unique_ptr<PresentKeys> present_;
   PartedBatch parted_;

@@ -118,10 +118,9 @@ std::string WriteSql::copy_straight() const {
                      join(target_names(), ", "));
 }
 
-std::string WriteSql::between(const std::string& after, const std::string& upto) const {
-  const KeySql key(spec_.table, key_);
-  const std::string above = after.empty() ? "" : key.columns() + " > " + after + " AND ";
-  return fmt::format("FROM {} WHERE {}{} <= {}", spec_.table, above, key.columns(), upto);
+std::string WriteSql::from_range(const std::string& after, const std::string& upto) const {
+  return fmt::format("FROM {} WHERE {}", spec_.table,
+                     KeySql(spec_.table, key_).between(after, upto));
 }
 
 std::string WriteSql::look(const std::string& after, const std::string& upto,
@@ -129,11 +128,11 @@ std::string WriteSql::look(const std::string& after, const std::string& upto,
   Names names;
   for (const Column& column : key_) names.push_back(quote_identifier(column.name));
   return fmt::format("COPY (SELECT {} {} LIMIT {}) TO STDOUT (FORMAT binary)", join(names, ", "),
-                     between(after, upto), rows_max);
+                     from_range(after, upto), rows_max);
 }
 
 std::string WriteSql::look_for_any(const std::string& after, const std::string& upto) const {
-  return "SELECT 1 " + between(after, upto) + " LIMIT 1";
+  return "SELECT 1 " + from_range(after, upto) + " LIMIT 1";
 }
 
 std::string WriteSql::look(const Chunk& chunk, std::size_t rows_max) const {
@@ -294,14 +293,21 @@ std::string WriteSql::on_conflict() const {
   return sql;
 }
 
-std::string WriteSql::update(const std::string& rows) const {
+std::string WriteSql::update_between(const Chunk& chunk) const {
+  const KeySql key("t", key_);
+  return update(staged(), key.between(chunk.after ? key.literals(*chunk.after) : "",
+                                      key.literals(chunk.upto)) +
+                              " AND ");
+}
+
+std::string WriteSql::update(const std::string& rows, const std::string& between) const {
   Names sets;
   for (const std::size_t at : with_role(Role::value)) {
     sets.push_back(quote_identifier(spec_.columns[at].target.name) + " = " + value(at));
   }
   const std::string guards = is_guarded() ? guards_hold() + " AND " : "";
-  return fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {} AND {}{}", spec_.table,
-                     join(sets, ", "), rows, key_matches(), guards,
+  return fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {}{} AND {}{}", spec_.table,
+                     join(sets, ", "), rows, between, key_matches(), guards,
                      values_differ("t.", staged_values()));
 }
 

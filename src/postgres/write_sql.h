@@ -44,6 +44,8 @@ class WriteSql {
 
   // Writes the staged rows; the count of rows is that of rows written.
   std::string write() const;
+  // As write, when guarded, where all staged rows lie between the keys of a chunk.
+  std::string update_between(const Chunk& chunk) const;
   // As write, when guarded; answers with the places (ctid) of staged rows that were not written.
   std::string write_and_tell() const;
   // Writes the rows of a subquery, not guarded, whose columns c0, c1, … are those of a tuple.
@@ -66,8 +68,8 @@ class WriteSql {
 
  private:
   std::string insert(const std::string& rows) const;
-  std::string between(const std::string& after, const std::string& upto) const;
-  std::string update(const std::string& rows) const;
+  std::string from_range(const std::string& after, const std::string& upto) const;
+  std::string update(const std::string& rows, const std::string& between = "") const;
   std::string on_conflict() const;
   std::string staged() const;
   std::string staged_type(std::size_t i) const;
