@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -18,9 +19,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// After cancel() a server that does not answer is given up on.
-constexpr milliseconds cancel_patience{5000};
-constexpr milliseconds silence_slack{30'000};
+// After cancel() a server that does not answer is given up on; before a stop would lose patience.
+constexpr milliseconds cancel_patience{3000};
+constexpr milliseconds silence_slack_min{5'000};
+constexpr milliseconds silence_slack_max{30'000};
 constexpr std::string_view connection_lost = "08006";
 
 std::int64_t now_ns() { return steady_clock::now().time_since_epoch().count(); }
@@ -197,7 +199,7 @@ void PgConnection::connect() {
   connection_ = made;
   {
     const std::lock_guard lock(cancel_mutex_);
-    cancel_ = PQgetCancel(made);
+    cancel_.reset(PQgetCancel(made), PQfreeCancel);
   }
   set_up_session();
 }
@@ -205,8 +207,8 @@ void PgConnection::connect() {
 void PgConnection::disconnect() noexcept {
   {
     const std::lock_guard lock(cancel_mutex_);
-    PQfreeCancel(cancel_);
-    cancel_ = nullptr;
+    cancel_.reset();
+    cancelling_ = {};
   }
   PQfinish(connection_);
   connection_ = nullptr;
@@ -236,8 +238,12 @@ void PgConnection::set_up_session() {
   const PgResult timeout =
       query("SELECT s.setting FROM pg_catalog.pg_settings AS s WHERE s.name = 'statement_timeout'");
   const milliseconds statement_timeout{timeout.rows() == 1 ? timeout.integer(0, 0) : 0};
+  // Without a statement timeout only the kernel's keepalives tell a dead network.
   silence_max_.reset();
-  if (statement_timeout.count() > 0) silence_max_ = statement_timeout + silence_slack;
+  if (statement_timeout.count() > 0) {
+    silence_max_ =
+        statement_timeout + std::clamp(statement_timeout / 2, silence_slack_min, silence_slack_max);
+  }
   attempt_ = "query the " + role_;
 }
 
@@ -402,7 +408,12 @@ PgResult PgConnection::last_result() {
 
 // Ends a COPY TO STDOUT early. Whether it still ran to its end or was cancelled does not matter.
 void PgConnection::cancel_and_drain() noexcept {
-  request_cancel();
+  // A request that arrives late would end the next statement.
+  const std::shared_future<void> request = request_cancel();
+  if (request.valid() && request.wait_for(cancel_patience) != std::future_status::ready) {
+    disconnect();
+    return;
+  }
   try {
     while (true) {
       char* bytes = nullptr;
@@ -417,14 +428,31 @@ void PgConnection::cancel_and_drain() noexcept {
   }
 }
 
-void PgConnection::request_cancel() noexcept {
+// libpq's call has no time limit, and a network that swallows what is sent would hold its caller
+// for ever: it gets a thread that may be left behind. One at a time.
+std::shared_future<void> PgConnection::request_cancel() noexcept {
   const std::lock_guard lock(cancel_mutex_);
-  char message[256];
-  if (cancel_) PQcancel(cancel_, message, sizeof message);
+  const bool under_way =
+      cancelling_.valid() && cancelling_.wait_for(milliseconds(0)) != std::future_status::ready;
+  if (under_way || !cancel_) return cancelling_;
+  try {
+    std::packaged_task<void()> request([cancel = cancel_] {
+      char message[256];
+      PQcancel(cancel.get(), message, sizeof message);
+    });
+    cancelling_ = request.get_future().share();
+    std::thread(std::move(request)).detach();
+  } catch (const std::exception&) {
+    // No thread to be had: the patience of those who wait ends the call.
+    cancelling_ = {};
+  }
+  return cancelling_;
 }
 
 void PgConnection::cancel() noexcept {
-  cancelled_at_ = now_ns();
+  // Asked again and again, its patience still counts from the first time.
+  std::int64_t not_yet = 0;
+  cancelled_at_.compare_exchange_strong(not_yet, now_ns());
   request_cancel();
 }
 

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -100,7 +101,8 @@ class PgConnection {
   // Ends the session and begins another.
   void reconnect();
 
-  // Makes a call in progress fail soon with Error(cancelled). From any thread.
+  // Makes a call in progress fail soon with Error(cancelled), also when the network answers no
+  // more. Returns at once. From any thread.
   void cancel() noexcept;
 
  private:
@@ -115,7 +117,7 @@ class PgConnection {
   PgResult last_result();
   pg_result* next_result();
   void cancel_and_drain() noexcept;
-  void request_cancel() noexcept;
+  std::shared_future<void> request_cancel() noexcept;
   [[noreturn]] void fail(const pg_result* result);
 
   const std::string url_;
@@ -129,8 +131,9 @@ class PgConnection {
   std::chrono::steady_clock::time_point heard_at_;
 
   std::atomic<std::int64_t> cancelled_at_{0};  // steady clock, ns; 0: not in this call
-  std::mutex cancel_mutex_;                    // guards cancel_
-  pg_cancel* cancel_ = nullptr;
+  std::mutex cancel_mutex_;                    // guards the two below
+  std::shared_ptr<pg_cancel> cancel_;
+  std::shared_future<void> cancelling_;  // a request under way, or the last one
 };
 
 // Where a URL leads, for messages: `host db user`, never a password. Throws Error(ExitCode::usage)
