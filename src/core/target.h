@@ -113,6 +113,8 @@ class Ledger {
   virtual void prune(const std::vector<Key>& upto) = 0;
   // Forgets everything of this job.
   virtual void clear() = 0;
+  // Makes a call in progress fail soon, where it could take long. From any thread.
+  virtual void cancel() noexcept {}
 };
 
 // Held while a run works, so that a second run of the same job, from any machine, finds it
@@ -125,6 +127,8 @@ class RunnerLock {
   // True while it is surely still held; takes it again after a lost connection where nobody
   // else has it. Throws Error(ExitCode::other_runner) when somebody has, Error(retry) when unknown.
   virtual void confirm() = 0;
+  // Makes a call in progress fail soon, where it could take long. From any thread.
+  virtual void cancel() noexcept {}
 };
 
 }  // namespace backfill

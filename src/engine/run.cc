@@ -15,6 +15,7 @@ constexpr Duration kHousekeeping = std::chrono::seconds(1);
 constexpr int kConfirmEvery = 5;  // rounds of housekeeping
 constexpr Duration kCancelledFor =
     std::chrono::seconds(5);  // a cancelled call that takes longer is given up
+constexpr int kClearRetriesMax = 3;
 constexpr std::size_t kChunksAheadPerWorker = 2;
 constexpr std::size_t kReportsAheadPerWorker = 4;
 
@@ -52,7 +53,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       sizer_(options.sizer),
       throttle_(options.share),
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
-      workers_left_(options.workers) {
+      threads_left_(options.workers + 2) {  // the planner's, and one that keeps house
   Recorder::Wiring wiring{
       store_,
       throttle_,
@@ -81,7 +82,15 @@ RunOutcome Run::execute() {
                       ChunkPlanner::Span{start_watermark_, *end_key_, done.ranges}, sizer_,
                       options_.backoff, clock_, log_);
     }
-    std::jthread housekeeping([this](std::stop_token stop) { keep_house(std::move(stop)); });
+    const auto leave = [this] {
+      const std::lock_guard lock(mutex_);
+      --threads_left_;
+      changed_.notify_all();
+    };
+    std::jthread housekeeping([this, leave](std::stop_token stop) {
+      keep_house(std::move(stop));
+      leave();
+    });
     WorkerPool pool(
         options_.workers,
         {[this] {
@@ -98,11 +107,7 @@ RunOutcome Run::execute() {
            recorder_->record(std::move(report));
          },
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
-         [this] {
-           const std::lock_guard lock(mutex_);
-           --workers_left_;
-           changed_.notify_all();
-         }},
+         leave},
         stop_.get_token());
     std::jthread planning([&] {
       if (planner) {
@@ -113,8 +118,9 @@ RunOutcome Run::execute() {
         all_planned_ = true;
       }
       chunks_.close();
+      leave();
     });
-    wait_for_workers(pool, planner ? &*planner : nullptr);
+    wait_for_threads(pool, planner ? &*planner : nullptr, housekeeping);
   } catch (...) {
     end(Ending::failed, "", std::current_exception());
   }
@@ -147,32 +153,45 @@ void Run::plan(ChunkPlanner& planner) {
 // Sees to it that the runner's lock is still ours, and that the ledger stays small.
 void Run::keep_house(std::stop_token stop) {
   for (int round = 1; clock_.wait(kHousekeeping, stop); ++round) {
+    std::vector<Key> keys;
     try {
       if (round % kConfirmEvery == 0) parts_.lock->confirm();
-      std::vector<Key> keys;
       {
         const std::lock_guard lock(mutex_);
         keys.swap(forgettable_);
+        // The newest stays, so that the ledger of an unfinished run is never empty: who lost the
+        // checkpoint is to be told.
+        if (!keys.empty()) {
+          forgettable_.push_back(std::move(keys.back()));
+          keys.pop_back();
+        }
       }
       if (!keys.empty()) parts_.ledger->prune(keys);
     } catch (const Error& error) {
       // Unknown for now, or the ledger out of reach: the workers meet the same trouble and decide.
-      if (error.kind() == ErrorKind::retry || error.kind() == ErrorKind::cancelled) continue;
+      if (error.kind() == ErrorKind::retry || error.kind() == ErrorKind::cancelled) {
+        const std::lock_guard lock(mutex_);
+        forgettable_.insert(forgettable_.begin(), keys.begin(), keys.end());
+        continue;
+      }
       end(Ending::failed, "", std::current_exception());
       return;
     }
   }
 }
 
-void Run::wait_for_workers(WorkerPool& pool, ChunkPlanner* planner) {
+void Run::wait_for_threads(WorkerPool& pool, ChunkPlanner* planner, std::jthread& housekeeping) {
   const TimePoint began = clock_.now();
   std::unique_lock lock(mutex_);
-  while (workers_left_ > 0) {
+  while (threads_left_ > 0) {
+    // The house is kept as long as anybody works in it.
+    const bool works = threads_left_ > 1;
+    if (!works) housekeeping.request_stop();
     changed_.wait_for(lock, kTick);
     const std::optional<TimePoint> stop_asked_at = stop_asked_at_;
     lock.unlock();
     on_tick_(recorder_->snapshot());
-    if (options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {
+    if (works && options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {
       end(Ending::planned, "max_runtime is over");
     }
     if (stop_asked_at) {
@@ -180,18 +199,34 @@ void Run::wait_for_workers(WorkerPool& pool, ChunkPlanner* planner) {
       if (waited >= options_.grace) {
         pool.cancel();
         if (planner != nullptr) planner->cancel();
+        parts_.lock->cancel();
+        if (parts_.ledger) parts_.ledger->cancel();
       }
-      if (waited >= options_.grace + kCancelledFor) {
-        // A call that cannot even be cancelled, such as one on a dead connection, must not hold the
-        // process: what it did is in doubt and will be done again, as after a crash.
-        recorder_->drain();
-        recorder_->finish(RunState::stopped, "stopped with a batch in flight", false);
-        log_.write(LogLevel::warning, "a database call could not be cancelled; leaving it behind");
-        std::_Exit(static_cast<int>(ExitCode::stopped));
-      }
+      if (waited >= options_.grace + kCancelledFor) leave_behind();
     }
     lock.lock();
   }
+}
+
+// A call that cannot even be cancelled, such as one on a dead connection, must not hold the
+// process: what it did is in doubt and will be done again, as after a crash.
+void Run::leave_behind() {
+  recorder_->drain();
+  RunState state = RunState::stopped;
+  std::string reason = "stopped with a batch in flight";
+  ExitCode exit_code = ExitCode::stopped;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_ == Ending::failed) {
+      state = RunState::failed;
+      reason = reason_;
+      exit_code = exit_code_of(failure_);
+    }
+  }
+  recorder_->finish(state, reason, false);
+  log_.write(LogLevel::warning, "a database call could not be cancelled; leaving it behind",
+             {{"reason", reason}});
+  std::_Exit(static_cast<int>(exit_code));
 }
 
 void Run::end(Ending ending, const std::string& reason, std::exception_ptr failure) {
@@ -250,11 +285,18 @@ RunOutcome Run::outcome() {
 
 // The checkpoint says that everything is done, so the ledger has served its purpose.
 void Run::clear_ledger() {
-  try {
-    parts_.ledger->clear();
-  } catch (const Error& error) {
-    log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
-               {{"reason", error.what()}});
+  Backoff backoff(options_.backoff, clock_);
+  while (true) {
+    try {
+      return parts_.ledger->clear();
+    } catch (const Error& error) {
+      const bool may_pass =
+          error.kind() == ErrorKind::retry && backoff.retries() < kClearRetriesMax;
+      if (may_pass && backoff.wait(std::stop_token())) continue;
+      log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
+                 {{"reason", error.what()}});
+      return;
+    }
   }
 }
 

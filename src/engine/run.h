@@ -14,6 +14,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <thread>
 
 #include "checkpoint/checkpoint_store.h"
 #include "core/error.h"
@@ -79,7 +80,8 @@ class Run {
 
   void plan(ChunkPlanner& planner);
   void keep_house(std::stop_token stop);
-  void wait_for_workers(WorkerPool& pool, ChunkPlanner* planner);
+  void wait_for_threads(WorkerPool& pool, ChunkPlanner* planner, std::jthread& housekeeping);
+  [[noreturn]] void leave_behind();
   void end(Ending ending, const std::string& reason, std::exception_ptr failure = nullptr);
   RunOutcome outcome();
   void clear_ledger();
@@ -109,7 +111,7 @@ class Run {
   std::string reason_;
   std::exception_ptr failure_;
   std::optional<TimePoint> stop_asked_at_;
-  int workers_left_ = 0;
+  int threads_left_ = 0;
   bool all_planned_ = false;
   std::vector<Key> forgettable_;  // ledger ranges that the checkpoint has now
 };

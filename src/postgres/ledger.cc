@@ -89,12 +89,17 @@ PostgresLedger::PostgresLedger(const std::string& url, const std::string& table,
                                const LedgerSpec& spec)
     : ledger_(ledger_table(table)), spec_(spec), connection_(url, spec.job, "target") {}
 
+void PostgresLedger::attempt(const std::string& what) {
+  if (connection_.is_lost()) connection_.reconnect();
+  connection_.attempt(what);
+}
+
 bool PostgresLedger::exists() {
   return !connection_.query("SELECT pg_catalog.to_regclass($1)", {ledger_}).is_null(0, 0);
 }
 
 void PostgresLedger::prepare() {
-  connection_.attempt("wait for the batches that an earlier process left in commit");
+  attempt("wait for the batches that an earlier process left in commit");
   for (int wait = 1;; ++wait) {
     try {
       wait_for_batches(connection_, spec_);
@@ -103,7 +108,7 @@ void PostgresLedger::prepare() {
       if (error.code() != "55P03" || wait == batch_waits_max) throw;
     }
   }
-  connection_.attempt("prepare the ledger " + ledger_);
+  attempt("prepare the ledger " + ledger_);
   try {
     if (!exists())
       connection_.command(
@@ -130,7 +135,7 @@ void PostgresLedger::prepare() {
 }
 
 std::vector<LedgerRange> PostgresLedger::ranges() {
-  connection_.attempt("read the ledger " + ledger_);
+  attempt("read the ledger " + ledger_);
   if (!exists()) return {};
   const PgResult rows = connection_.query(
       fmt::format("SELECT upto, \"after\", {} FROM {} WHERE job = $1", count_columns, ledger_),
@@ -147,7 +152,7 @@ std::vector<LedgerRange> PostgresLedger::ranges() {
 }
 
 void PostgresLedger::prune(const std::vector<Key>& upto) {
-  connection_.attempt("prune the ledger " + ledger_);
+  attempt("prune the ledger " + ledger_);
   for (std::size_t first = 0; first < upto.size(); first += prune_step) {
     std::vector<std::string> keys;
     for (std::size_t i = first; i < upto.size() && i < first + prune_step; ++i) {
@@ -160,7 +165,7 @@ void PostgresLedger::prune(const std::vector<Key>& upto) {
 }
 
 void PostgresLedger::clear() {
-  connection_.attempt("clear the ledger " + ledger_);
+  attempt("clear the ledger " + ledger_);
   if (!exists()) return;
   connection_.query(fmt::format("DELETE FROM {} WHERE job = $1", ledger_), {spec_.job});
 }

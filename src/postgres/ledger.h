@@ -33,6 +33,7 @@ std::string batch_lock_sql(const LedgerSpec& spec);
 // the ledger say the last word. Throws Error(retry) when it takes longer than lock_timeout.
 void wait_for_batches(PgConnection& connection, const LedgerSpec& spec);
 
+// After a lost connection the next call connects anew.
 class PostgresLedger : public Ledger {
  public:
   // `table` is the target table. Connects.
@@ -42,8 +43,10 @@ class PostgresLedger : public Ledger {
   std::vector<LedgerRange> ranges() override;
   void prune(const std::vector<Key>& upto) override;
   void clear() override;
+  void cancel() noexcept override { connection_.cancel(); }
 
  private:
+  void attempt(const std::string& what);
   bool exists();
 
   const std::string ledger_;

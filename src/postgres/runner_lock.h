@@ -19,6 +19,7 @@ class PostgresRunnerLock : public RunnerLock {
 
   void acquire() override;
   void confirm() override;
+  void cancel() noexcept override { connection_.cancel(); }
 
  private:
   std::string holder();

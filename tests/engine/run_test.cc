@@ -257,6 +257,16 @@ TEST_F(RunTest, CompletesAlsoWhenTheLedgerCannotBeCleared) {
   EXPECT_EQ(log_.count("warning rows of this job stay in backfill_ledger reason=no privilege"), 1);
 }
 
+TEST_F(RunTest, ClearsTheLedgerAlsoWhenItsConnectionWasLost) {
+  put_rows(10);
+  target_options_.keeps_ledger = true;
+  script_.fail("ledger.clear", 1, Error(ErrorKind::retry, "connection lost", "08006"));
+
+  EXPECT_EQ(start().state, RunState::complete);
+  EXPECT_EQ(log_.count("warning rows of this job stay in backfill_ledger"), 0);
+  EXPECT_TRUE(target_.ledger().empty());
+}
+
 TEST_F(RunTest, CountsWhatOnlyTheLedgerKnowsAndWritesItNoMore) {
   put_rows(50);
   target_options_.keeps_ledger = true;
