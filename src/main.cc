@@ -17,6 +17,7 @@ backfill::ExitCode execute(int argc, char** argv) {
   if (failpoints != nullptr) backfill::set_failpoints(failpoints);
 
   const backfill::ParsedCommandLine parsed = backfill::parse_command_line(argc, argv);
+  backfill::hide_passwords(argc, argv);
   if (parsed.is_answered) return backfill::ExitCode::done;
   if (parsed.options.command == "run") return backfill::run_command(parsed.options);
   if (parsed.options.command == "plan") return backfill::plan_command(parsed.options);

@@ -1,6 +1,7 @@
 #include "checkpoint/checkpoint_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -201,7 +202,7 @@ CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
   auto connection = open_checked(path, SqliteConnection::Mode::read_write, has_schema);
   connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   if (!has_schema) create_schema(*connection);
-  return CheckpointStore(std::move(connection));
+  return CheckpointStore(path, std::move(connection));
 }
 
 std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesystem::path& path) {
@@ -209,7 +210,26 @@ std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesys
   bool has_schema = false;
   auto connection = open_checked(path, SqliteConnection::Mode::read_only, has_schema);
   if (!has_schema) return std::nullopt;
-  return CheckpointStore(std::move(connection));
+  return CheckpointStore(path, std::move(connection));
+}
+
+CheckpointStore::CheckpointStore(std::filesystem::path path,
+                                 std::unique_ptr<SqliteConnection> connection)
+    : path_(std::move(path)), identity_(identity(path_)), connection_(std::move(connection)) {}
+
+std::optional<CheckpointStore::Identity> CheckpointStore::identity(
+    const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return Identity{status.st_dev, status.st_ino};
+}
+
+// SQLite goes on writing to a file that has no name any more, and what it holds would go with us.
+void CheckpointStore::check_file() const {
+  const std::optional<Identity> there = identity(path_);
+  if (there && there == identity_) return;
+  throw Error(ErrorKind::stop, "save the checkpoint " + path_.string() + ": the file was " +
+                                   (there ? "replaced" : "deleted") + " while a run was using it");
 }
 
 std::optional<SavedRun> CheckpointStore::load() {
@@ -307,20 +327,7 @@ void CheckpointStore::save(const SavedRun& run, const std::vector<DeadLetter>& d
   SqliteTransaction transaction(*connection_);
   write_run(run);
   write_watermark(run);
-  if (!dead_letters.empty()) {
-    SqliteStatement statement = connection_->prepare(
-        "INSERT OR REPLACE INTO dead_letter (key, code, message, \"values\", recorded_at) VALUES "
-        "(?, ?, ?, ?, ?)");
-    for (const DeadLetter& letter : dead_letters) {
-      Binder(statement)
-          .text(letter.key)
-          .text(letter.code)
-          .text(letter.message)
-          .text(letter.values)
-          .text(run.updated_at);
-      statement.run();
-    }
-  }
+  write_dead_letters(dead_letters, run.updated_at);
   if (sample) {
     SqliteStatement statement =
         connection_->prepare("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
@@ -338,6 +345,56 @@ void CheckpointStore::save(const SavedRun& run, const std::vector<DeadLetter>& d
     statement.run();
   }
   transaction.commit();
+  check_file();
+}
+
+void CheckpointStore::write_dead_letters(const std::vector<DeadLetter>& dead_letters,
+                                         const std::string& recorded_at) {
+  if (dead_letters.empty()) return;
+  SqliteStatement statement = connection_->prepare(
+      "INSERT OR REPLACE INTO dead_letter (key, code, message, \"values\", recorded_at) VALUES "
+      "(?, ?, ?, ?, ?)");
+  for (const DeadLetter& letter : dead_letters) {
+    Binder(statement)
+        .text(letter.key)
+        .text(letter.code)
+        .text(letter.message)
+        .text(letter.values)
+        .text(recorded_at);
+    statement.run();
+  }
+}
+
+void CheckpointStore::settle(const SavedRun& run, const std::vector<Key>& settled,
+                             const std::vector<DeadLetter>& rejected_again) {
+  SqliteTransaction transaction(*connection_);
+  {
+    SqliteStatement statement = connection_->prepare("DELETE FROM dead_letter WHERE key = ?");
+    for (const Key& key : settled) {
+      statement.bind_text(1, key.to_json());
+      statement.run();
+    }
+  }
+  write_dead_letters(rejected_again, run.updated_at);
+  write_run(run);
+  transaction.commit();
+  check_file();
+}
+
+std::vector<Key> CheckpointStore::dead_letter_keys(const std::string& after, std::size_t limit) {
+  SqliteStatement statement =
+      connection_->prepare("SELECT key FROM dead_letter WHERE key > ? ORDER BY key LIMIT ?");
+  statement.bind_text(1, after);
+  statement.bind_integer(2, static_cast<std::int64_t>(limit));
+  std::vector<Key> keys;
+  while (statement.step()) keys.push_back(Key::from_json(std::string(statement.bytes(0))));
+  return keys;
+}
+
+bool CheckpointStore::has_dead_letter(const Key& key) {
+  SqliteStatement statement = connection_->prepare("SELECT 1 FROM dead_letter WHERE key = ?");
+  statement.bind_text(1, key.to_json());
+  return statement.step();
 }
 
 std::vector<DeadLetter> CheckpointStore::dead_letters(std::size_t limit) {

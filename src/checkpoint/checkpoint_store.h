@@ -11,6 +11,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -56,21 +58,42 @@ class CheckpointStore {
   // the watermark stay until the next step.
   void go_on(const SavedRun& run, const std::string& job, const FingerprintFields& fingerprint);
 
-  // One step: the run as it is now, with what is new.
+  // One step: the run as it is now, with what is new. Throws Error(stop) when the file is no longer
+  // there under its name, so that nobody would find what it holds.
   void save(const SavedRun& run, const std::vector<DeadLetter>& dead_letters,
             const std::optional<Sample>& sample);
 
+  // Dead letters that were tried again: these are gone, those have another reason now, and the run
+  // counts accordingly; all in one step.
+  void settle(const SavedRun& run, const std::vector<Key>& settled,
+              const std::vector<DeadLetter>& rejected_again);
+
   // The oldest `limit` of them.
   std::vector<DeadLetter> dead_letters(std::size_t limit);
+  // Their keys, in the order of their text, behind `after`; empty: from the first.
+  std::vector<Key> dead_letter_keys(const std::string& after, std::size_t limit);
+  bool has_dead_letter(const Key& key);
 
  private:
-  explicit CheckpointStore(std::unique_ptr<SqliteConnection> connection)
-      : connection_(std::move(connection)) {}
+  CheckpointStore(std::filesystem::path path, std::unique_ptr<SqliteConnection> connection);
 
   void write_run(const SavedRun& run);
   void write_watermark(const SavedRun& run);
   void write_fingerprint(const FingerprintFields& fingerprint);
+  void write_dead_letters(const std::vector<DeadLetter>& dead_letters,
+                          const std::string& recorded_at);
+  void check_file() const;
 
+  // Which file was opened, whatever bears its name later.
+  struct Identity {
+    dev_t device;
+    ino_t inode;
+    bool operator==(const Identity&) const = default;
+  };
+  static std::optional<Identity> identity(const std::filesystem::path& path);
+
+  std::filesystem::path path_;
+  std::optional<Identity> identity_;
   std::unique_ptr<SqliteConnection> connection_;
   std::string job_;
   // What this object has written, so that a step writes only what changed; none: nothing yet.

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -145,6 +146,8 @@ void add_run(CLI::App& app) {
   add_settings(*run);
   run->add_flag("--resume")->description("go on from the checkpoint; start when there is none");
   run->add_flag("--restart")->description("forget the checkpoint and start over");
+  run->add_flag("--retry-rejected")
+      ->description("once every row was visited, try those among the dead letters again");
   run->add_flag("--force")->description("resume although the job has changed");
   run->add_option("--grace", "how long batches in flight may take after a stop request; 20s")
       ->option_text("TIME");
@@ -181,7 +184,7 @@ Options to_options(const CLI::App& command) {
   }
   if (const auto value = given(command, "--grace")) options.grace = grace_of(*value);
   options.start = {is_set(command, "--resume"), is_set(command, "--restart"),
-                   is_set(command, "--force")};
+                   is_set(command, "--force"), is_set(command, "--retry-rejected")};
   if (options.start.resume && options.start.restart) {
     throw Error(ExitCode::usage, "--resume and --restart exclude each other: go on, or start over");
   }
@@ -227,6 +230,16 @@ ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
   }
   parsed.options = to_options(*app.get_subcommands().front());
   return parsed;
+}
+
+void hide_passwords(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const std::string shown = without_password(word);
+    if (shown == word || shown.size() > word.size()) continue;
+    std::fill_n(argv[i], word.size(), '\0');
+    std::copy(shown.begin(), shown.end(), argv[i]);
+  }
 }
 
 }  // namespace backfill

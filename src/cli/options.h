@@ -44,4 +44,8 @@ struct ParsedCommandLine {
 };
 ParsedCommandLine parse_command_line(int argc, const char* const* argv);
 
+// Takes passwords out of the process's own words, which everybody on this machine may read. Once
+// they were parsed.
+void hide_passwords(int argc, char** argv);
+
 }  // namespace backfill

@@ -6,6 +6,7 @@
 
 #include "assemble.h"
 #include "cli/commands.h"
+#include "engine/retry_rejected.h"
 #include "observe/log.h"
 #include "observe/progress_display.h"
 #include "sqlite/runner_lock.h"
@@ -96,6 +97,27 @@ ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
   return rejected ? ExitCode::rejected : ExitCode::done;
 }
 
+// Once every row was visited: those among the dead letters again. They travel, whatever the run
+// did, and their ledger is not the run's.
+ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const SavedRun& run,
+                     CheckpointStore& store, Clock& clock, Log& log, const std::stop_token& stop) {
+  assembly.write.from.reset();
+  if (assembly.write.ledger) {
+    assembly.write.ledger->job = retry_ledger_job(assembly.job.name, run.run_id);
+  }
+  const RunParts parts = make_run_parts(assembly, run.run_id);
+  parts.lock->acquire();
+  if (parts.ledger) parts.ledger->prepare();
+  store.go_on(run, assembly.job.name, assembly.fingerprint);
+  const RetryReport retry = retry_rejected(parts, run_options, run, store, clock, log, stop);
+  fmt::print(
+      "{}: {} rejected rows tried again: {} written, {} unchanged, {} skipped, {} gone from "
+      "the source, {} rejected again; {}\n",
+      assembly.job.name, retry.retried, retry.rows.written, retry.rows.unchanged,
+      retry.rows.skipped, retry.gone, retry.rows.rejected, describe_run(retry.run));
+  return retry.run.state == RunState::complete ? ExitCode::done : ExitCode::rejected;
+}
+
 // Hands the first signal on to the run, also one that comes before there is a run.
 class SignalToRun {
  public:
@@ -152,19 +174,48 @@ void log_decision(Log& log, const StartDecision& decision) {
     log.write(LogLevel::warning, "resumed by force", {{"changed", decision.forced}});
 }
 
+// A ledger without a checkpoint: the file was lost, or is elsewhere. What the ledger has forgotten
+// since would be done twice.
+void refuse_lost_checkpoint(Ledger& ledger, const Assembly& assembly) {
+  if (assembly.ledger_reason.empty() || ledger.ranges().empty()) return;
+  throw Error(ExitCode::usage,
+              fmt::format("start job {0}: an earlier run of job {0} has written rows of {1} that "
+                          "must not be done twice ({2}), but its checkpoint is not at {3}; name it "
+                          "with --checkpoint, or do every row again with --restart",
+                          assembly.job.name, assembly.target_table.name, assembly.ledger_reason,
+                          assembly.job.checkpoint.string()));
+}
+
 // Takes the target's lock, then writes down that the run begins or goes on.
-void begin_run(const RunParts& parts, const SavedRun& run, StartKind kind, const Assembly& assembly,
-               CheckpointStore& store) {
+void begin_run(const RunParts& parts, const SavedRun& run, StartKind kind, bool is_restart,
+               const Assembly& assembly, CheckpointStore& store) {
   parts.lock->acquire();
   if (parts.ledger) {
     parts.ledger->prepare();
-    if (kind == StartKind::fresh) parts.ledger->clear();
+    if (kind == StartKind::fresh) {
+      if (!is_restart) refuse_lost_checkpoint(*parts.ledger, assembly);
+      parts.ledger->clear();
+    }
   }
   if (kind == StartKind::resumed) {
     store.go_on(run, assembly.job.name, assembly.fingerprint);
   } else {
     store.start(run, assembly.job.name, assembly.fingerprint);
   }
+}
+
+// Its connections, and with them the runner's lock, end with it.
+RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun& start,
+                   CheckpointStore& store, Clock& clock, Log& log, ProgressStyle style,
+                   SignalToRun& signal) {
+  ProgressDisplay display(style, log, clock);
+  Run run(std::move(parts), run_options, start, store, clock, log,
+          [&](const SavedRun& now) { display.show(now); });
+  signal.attach(run);
+  RunOutcome outcome = run.execute();
+  signal.detach();
+  display.clear();
+  return outcome;
 }
 
 // A failed run as main tells it; the rest is in the exit code.
@@ -199,12 +250,18 @@ ExitCode run_command(const Options& options) {
   run_options.grace = options.grace;
   BackoffOptions start_backoff = run_options.backoff;
   start_backoff.retries = std::min(start_backoff.retries, kStartRetriesMax);
-  const Assembly assembly = assemble_with_retries(job, start_backoff, clock, log, signal.token());
+  Assembly assembly = assemble_with_retries(job, start_backoff, clock, log, signal.token());
 
   const StartDecision decision =
       decide_start(saved, saved_fields, assembly.fingerprint, options.start);
   if (decision.kind == StartKind::finished) {
     forget_ledger(assembly, saved->run_id);
+    if (options.start.retry_rejected) {
+      log_decision(log, decision);
+      SavedRun run = *saved;
+      if (!decision.forced.empty()) run.forced = decision.forced;
+      return retry_again(assembly, run_options, run, store, clock, log, signal.token());
+    }
     return finish_again(store, *saved, job, assembly.fingerprint);
   }
   log_decision(log, decision);
@@ -214,17 +271,15 @@ ExitCode run_command(const Options& options) {
   start.workers = job.workers;
   start.batch_size = job.batch.size;
   RunParts parts = make_run_parts(assembly, start.run_id);
-  begin_run(parts, start, decision.kind, assembly, store);
+  begin_run(parts, start, decision.kind, options.start.restart, assembly, store);
   log_start(log, assembly, start, decision.kind);
 
-  ProgressDisplay display(options.progress, log, clock);
-  Run run(std::move(parts), run_options, start, store, clock, log,
-          [&](const SavedRun& now) { display.show(now); });
-  signal.attach(run);
-  const RunOutcome outcome = run.execute();
-  signal.detach();
-  display.clear();
+  const RunOutcome outcome =
+      execute(std::move(parts), run_options, start, store, clock, log, options.progress, signal);
   log_end(log, outcome);
+  if (options.start.retry_rejected && outcome.run.all_visited && outcome.run.rows.rejected > 0) {
+    return retry_again(assembly, run_options, outcome.run, store, clock, log, signal.token());
+  }
   return exit_code_of(outcome);
 }
 

@@ -41,15 +41,27 @@ StartDecision decide_start(const std::optional<SavedRun>& saved,
   if (flags.resume && flags.restart) {
     throw Error(ExitCode::usage, "--resume and --restart exclude each other: go on, or start over");
   }
+  if (flags.retry_rejected && flags.restart) {
+    throw Error(ExitCode::usage,
+                "--retry-rejected and --restart exclude each other: a run that starts over visits "
+                "every row");
+  }
+  if (!saved && flags.retry_rejected && !flags.resume) {
+    throw Error(
+        ExitCode::usage,
+        "--retry-rejected: the checkpoint holds no run, so no row was rejected; run without "
+        "it first");
+  }
   if (!saved) return {};
   if (flags.restart) return {StartKind::fresh, describe_run(*saved), ""};
 
   const bool finished = saved->all_visited;
-  if (!flags.resume) {
+  if (!flags.resume && !(flags.retry_rejected && finished)) {
     if (finished) {
       throw Error(ExitCode::usage,
                   "the checkpoint holds a finished run: " + describe_run(*saved) +
-                      "; --restart forgets it and starts over, --resume leaves it as it is");
+                      "; --restart forgets it and starts over, --resume leaves it as it is, "
+                      "--retry-rejected tries its rejected rows again");
     }
     throw Error(ExitCode::usage,
                 "the checkpoint holds an unfinished run: " + describe_run(*saved) +

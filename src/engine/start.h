@@ -1,7 +1,7 @@
 // engine/start.h
 //
 // Whether a run starts, goes on from its checkpoint, or is refused: the rules of --resume,
-// --restart and --force, and the fingerprint that a resume must match.
+// --restart, --retry-rejected and --force, and the fingerprint that a resume must match.
 
 #pragma once
 
@@ -16,12 +16,13 @@ struct StartFlags {
   bool resume = false;
   bool restart = false;
   bool force = false;
+  bool retry_rejected = false;
 };
 
 enum class StartKind {
   fresh,     // no run was saved, or it is to be forgotten
   resumed,   // goes on from what was saved
-  finished,  // the saved run is complete; there is nothing to do
+  finished,  // the saved run has visited every row; at most rejected ones are to be retried
 };
 
 struct StartDecision {

@@ -79,8 +79,8 @@ std::unique_ptr<Target> SqliteDatabase::make_target(const WriteSpec& spec) const
   return std::make_unique<SqliteTarget>(path_, spec);
 }
 
-std::unique_ptr<Ledger> SqliteDatabase::make_ledger(const WriteSpec&) const {
-  return std::make_unique<SqliteLedger>(path_, job_);
+std::unique_ptr<Ledger> SqliteDatabase::make_ledger(const WriteSpec& spec) const {
+  return std::make_unique<SqliteLedger>(path_, spec.ledger->job);
 }
 
 std::unique_ptr<RunnerLock> SqliteDatabase::make_runner_lock() const {

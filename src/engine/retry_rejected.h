@@ -1,0 +1,36 @@
+// engine/retry_rejected.h
+//
+// Tries the rows among the dead letters of a finished run again, after somebody has mended what
+// they were refused for. Each is read anew by its key: one that is written leaves the dead
+// letters, one that is refused again stays with its new reason, one that is gone is forgotten.
+//
+// The same order as in a run: the target commits, then the checkpoint is written. A crash in
+// between means that a row is done again; where that would do harm a ledger of its own, a row a
+// dead letter, says what is done already.
+
+#pragma once
+
+#include <stop_token>
+
+#include "engine/run.h"
+
+namespace backfill {
+
+// What became of the dead letters.
+struct RetryReport {
+  std::int64_t retried = 0;
+  std::int64_t gone = 0;  // from the source
+  RowCounts rows;         // of those that are there
+  SavedRun run;           // as it is in the checkpoint now
+};
+
+// The job under which a retry keeps its ledger; a run's own ranges are another job's.
+std::string retry_ledger_job(const std::string& job, const std::string& run_id);
+
+// `run` is the finished run in `store`; its runner's lock is ours, and parts.ledger that of
+// retry_ledger_job(). Nothing is pushed down. Throws Error(ExitCode::stopped) when a stop came
+// before the end; what is done by then is done.
+RetryReport retry_rejected(const RunParts& parts, const RunOptions& options, SavedRun run,
+                           CheckpointStore& store, Clock& clock, Log& log, std::stop_token stop);
+
+}  // namespace backfill
