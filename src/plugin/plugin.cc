@@ -58,9 +58,11 @@ void append_library_folders(std::vector<fs::path>& folders) {
 #endif
 }
 
+bool is_path(const std::string& name) { return name.find('/') != std::string::npos; }
+
 std::vector<fs::path> candidates(const std::string& name, const fs::path& job_file_folder) {
   const fs::path beside_job = job_file_folder.empty() ? fs::path(".") : job_file_folder;
-  if (name.find('/') != std::string::npos) {
+  if (is_path(name)) {
     // An absolute path replaces what is in front of it.
     std::vector<fs::path> paths{beside_job / name};
     if (fs::path(name).is_relative()) paths.emplace_back(name);
@@ -99,8 +101,12 @@ struct stat status_of(const fs::path& path) {
   return status;
 }
 
+bool is_ours(const struct stat& status) {
+  return status.st_uid == ::geteuid() || status.st_uid == 0;
+}
+
 // Loading a library runs its code with our rights, so nobody but its owner may have written it.
-void check_permissions(const fs::path& path) {
+void check_permissions(const fs::path& path, bool is_asked_for) {
   const struct stat file = status_of(path);
   if ((file.st_mode & S_IWOTH) != 0)
     refuse(
@@ -111,8 +117,16 @@ void check_permissions(const fs::path& path) {
   if ((folder.st_mode & S_ISVTX) == 0)
     refuse(fmt::format("plugin {}: anybody may write its folder; run chmod o-w on {}",
                        path.string(), path.parent_path().string()));
-  // In a sticky folder, such as /tmp, a file is its owner's, but anybody may put one there.
-  if (file.st_uid != ::geteuid() && file.st_uid != 0)
+  // In a sticky folder, such as /tmp, a file is its owner's, but anybody may put one there, or a
+  // link to another.
+  if (!is_asked_for)
+    refuse(
+        fmt::format("plugin {}: was found by its name in {}, a folder that anybody may write; "
+                    "move it, or give its path in transform.plugin",
+                    path.string(), path.parent_path().string()));
+  struct stat name {};
+  const bool is_known = ::lstat(path.c_str(), &name) == 0;
+  if (!is_known || !is_ours(name) || !is_ours(file))
     refuse(
         fmt::format("plugin {}: belongs to another user in a folder that anybody may write; "
                     "move it to a folder of your own",
@@ -124,10 +138,10 @@ void check_permissions(const fs::path& path) {
 std::shared_ptr<const Plugin> Plugin::open(const std::string& name_or_path,
                                            const fs::path& job_file_folder) {
   const fs::path found = find_library(name_or_path, job_file_folder);
-  check_permissions(found);
+  check_permissions(found, is_path(name_or_path));
   // A symbolic link may lead from a safe folder into an unsafe one.
   const fs::path real = fs::canonical(found);
-  if (real != found) check_permissions(real);
+  if (real != found) check_permissions(real, is_path(name_or_path));
   return std::shared_ptr<const Plugin>(new Plugin(found));
 }
 

@@ -25,7 +25,8 @@ class Plugin {
   //      configured to be installed.
   //
   // The first file of that name counts: when it cannot be used, nothing else is tried. It is not
-  // used when somebody else could have put it there: a file or folder that others may write.
+  // used when somebody else could have put it there: a file or folder that others may write. In a
+  // sticky folder that all may write, such as /tmp, only a path is taken, of a file of our own.
   //
   // Throws Error(ExitCode::unsafe) when there is none, or it does not load, lacks the symbol, or
   // speaks another contract.

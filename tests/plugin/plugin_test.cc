@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -121,11 +122,32 @@ TEST_F(PluginTest, RefusesAFolderThatAnybodyMayWrite) {
   EXPECT_NE(refusal("mine", folder_).find("anybody may write its folder"), std::string::npos);
 }
 
-TEST_F(PluginTest, TakesItsOwnersFileFromAStickyFolder) {
+TEST_F(PluginTest, TakesItsOwnersFileFromAStickyFolderByItsPathOnly) {
+  const fs::path job = make_folder("job");
   copy("upper_name", folder_ / "mine.so");
   ::chmod(folder_.c_str(), 01777);
+  ::setenv("BACKFILL_PLUGIN_PATH", folder_.c_str(), 1);
 
-  EXPECT_EQ(refusal("mine", folder_), "");
+  EXPECT_EQ(refusal((folder_ / "mine.so").string(), job), "");
+  EXPECT_EQ(refusal("../mine.so", job), "");
+  for (const fs::path& folder : {job, folder_}) {
+    const std::string message = refusal("mine", folder);
+    EXPECT_NE(message.find("found by its name in " + folder_.string() + ", a folder that anybody"),
+              std::string::npos)
+        << message;
+  }
+}
+
+TEST_F(PluginTest, RefusesAnotherUsersLinkInAStickyFolder) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can make another user's link";
+  copy("upper_name", make_folder("own") / "mine.so");
+  const fs::path open = make_folder("open");
+  ::chmod(open.c_str(), 01777);
+  fs::create_symlink(folder_ / "own/mine.so", open / "mine.so");
+  ASSERT_EQ(::lchown((open / "mine.so").c_str(), 12345, 12345), 0);
+
+  EXPECT_NE(refusal((open / "mine.so").string(), folder_).find("belongs to another user"),
+            std::string::npos);
 }
 
 TEST_F(PluginTest, RefusesALinkIntoAnUnsafeFolder) {
