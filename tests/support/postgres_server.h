@@ -5,8 +5,11 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "postgres/connection.h"
 #include "temp_folder.h"
@@ -25,8 +28,12 @@ class PostgresServer {
   std::string url(const std::string& userinfo = "postgres") const;
   std::string folder() const { return folder_.path().string(); }
 
-  // kill -9 of the postmaster; its sessions follow.
+  // kill -9 of the postmaster; its sessions follow when they find out.
   void kill();
+  // kill -9 of the postmaster and of every session and worker it has.
+  void kill_all();
+  // `fast` or `immediate`, as pg_ctl knows them.
+  void stop(const std::string& mode);
   // Starts it again; waits until it answers.
   void start();
 
@@ -36,6 +43,7 @@ class PostgresServer {
 
  private:
   void control(const std::string& words);
+  pid_t postmaster() const;
   PgConnection& connection();
 
   TempFolder folder_;
