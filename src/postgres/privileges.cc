@@ -62,7 +62,10 @@ void check_read(PgConnection& connection, const TableFacts& facts,
   refuse_hidden_rows(connection, facts.name);
   std::set<std::string> read(facts.key.begin(), facts.key.end());
   for (const ReadColumn& column : columns) {
-    if (column.expression.empty()) read.insert(column.column.name);
+    // Other expressions were typed by the server, which looked at their privileges; the row version
+    // came later.
+    const bool is_column = column.expression.empty() || column.expression == column.column.name;
+    if (is_column) read.insert(column.column.name);
   }
   Names grants;
   add_grant(connection, facts.name, "SELECT", read, grants);
@@ -80,7 +83,9 @@ void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mo
   refuse_hidden_rows(connection, facts.name);
   std::set<std::string> key(facts.key.begin(), facts.key.end());
   std::set<std::string> values;
+  std::set<std::string> guards;
   for (const WriteColumn& column : columns) {
+    if (column.role == WriteColumn::Role::guard) guards.insert(column.target.name);
     if (column.role == WriteColumn::Role::key) key.insert(column.target.name);
     if (column.role == WriteColumn::Role::value) values.insert(column.target.name);
   }
@@ -91,7 +96,9 @@ void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mo
   // Rows are compared with what is to be written, so that equal ones stay as they are.
   const bool reads_values = mode == WriteMode::update || mode == WriteMode::upsert;
   if (mode != WriteMode::insert) {
-    add_grant(connection, facts.name, "SELECT", reads_values ? all : key, grants);
+    guards.insert(key.begin(), key.end());
+    if (reads_values) guards.insert(values.begin(), values.end());
+    add_grant(connection, facts.name, "SELECT", guards, grants);
   }
   if (mode != WriteMode::update) add_grant(connection, facts.name, "INSERT", all, grants);
   if (reads_values) add_grant(connection, facts.name, "UPDATE", values, grants);

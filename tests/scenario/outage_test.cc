@@ -176,7 +176,8 @@ class FullDiskTest : public OutageTest {
         "INSERT INTO notes SELECT i, repeat('x', 1000) FROM generate_series(1, 1000) AS i");
     // One kept short of full, so that the copy fills it.
     server().execute(
-        "CREATE TABLE ballast (filler text STORAGE PLAIN) TABLESPACE small; "
+        "CREATE TABLE ballast (filler text) TABLESPACE small; "
+        "ALTER TABLE ballast ALTER COLUMN filler SET STORAGE PLAIN; "
         "INSERT INTO ballast SELECT repeat('x', 8000) FROM generate_series(1, 250)");
   }
   void TearDown() override {

@@ -324,6 +324,10 @@ TEST_F(LeastPrivilegeTest, IsEnoughInPlaceWithALedgerAndWithout) {
   grant("SELECT (id, full_name, first_name, last_name), UPDATE (first_name, last_name)",
         "shop.users", writer_);
   const JobOnDisk without(in_place());
+  const ProgramEnd refused = without.run();
+  EXPECT_EQ(refused.exit_code, 3) << refused;
+  EXPECT_NE(refused.err.find("GRANT SELECT (\"xmin\") ON"), std::string::npos) << refused;
+  grant("SELECT (xmin)", "shop.users", writer_);
   expect_done(without, "shop.users");
 
   execute("UPDATE shop.users SET first_name = NULL, last_name = NULL");

@@ -91,7 +91,7 @@ TEST(Sigstop, ForLongerThanTheServersPatienceDoesNoHarm) {
       doubling(*playground,
                playground->url() + "&options=-c%20idle_in_transaction_session_timeout%3D300ms"));
   const std::string go = (job.folder() / "go").string();
-  Program run = job.start({"--workers=2"}, "target.before_commit=wait(" + go + ")@3");
+  Program run = job.start({"--workers=1"}, "target.before_commit=wait(" + go + ")@3");
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); }));
 
   run.send(SIGSTOP);
