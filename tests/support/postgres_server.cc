@@ -44,6 +44,23 @@ std::vector<std::string> as_server(std::vector<std::string> words) {
   return line;
 }
 
+// `PID (NAME) STATE PARENT …` in /proc; a name may hold blanks and parentheses.
+int parent_of(const std::filesystem::path& folder) {
+  const std::string text = read_file(folder / "stat");
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos || name_end + 4 > text.size()) return 0;
+  return std::atoi(text.c_str() + name_end + 4);
+}
+
+std::vector<int> children_of(int parent) {
+  std::vector<int> children;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const int pid = std::atoi(entry.path().filename().c_str());
+    if (pid > 1 && parent_of(entry.path()) == parent) children.push_back(pid);
+  }
+  return children;
+}
+
 void must(const std::vector<std::string>& words) {
   const ProgramEnd end = run_program(words);
   if (end.exit_code != 0) throw std::runtime_error(words.back() + ": " + end.out + end.err);
@@ -99,11 +116,25 @@ void PostgresServer::start() {
   if (!wait_until(has_started)) throw std::runtime_error(read_file(folder_ / "server.log"));
 }
 
-void PostgresServer::kill() {
-  connection_.reset();
+int PostgresServer::postmaster() const {
   const int pid = std::atoi(read_file(folder_ / "data/postmaster.pid").c_str());
   if (pid <= 1) throw std::runtime_error("no postmaster.pid in " + folder());
-  ::kill(pid, SIGKILL);
+  return pid;
+}
+
+void PostgresServer::kill() {
+  connection_.reset();
+  ::kill(postmaster(), SIGKILL);
+}
+
+// Stopped first, so that it makes no more of them.
+void PostgresServer::kill_with_sessions() {
+  connection_.reset();
+  const int parent = postmaster();
+  ::kill(parent, SIGSTOP);
+  const std::vector<int> children = children_of(parent);
+  for (const int child : children) ::kill(child, SIGKILL);
+  ::kill(parent, SIGKILL);
 }
 
 PgConnection& PostgresServer::connection() {

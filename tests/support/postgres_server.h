@@ -27,6 +27,8 @@ class PostgresServer {
 
   // kill -9 of the postmaster; its sessions follow.
   void kill();
+  // kill -9 of the postmaster and all its children at one moment.
+  void kill_with_sessions();
   // Starts it again; waits until it answers.
   void start();
 
@@ -35,6 +37,7 @@ class PostgresServer {
   std::vector<std::string> rows(const std::string& sql);
 
  private:
+  int postmaster() const;
   void control(const std::string& words);
   PgConnection& connection();
 
