@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/done_ranges.h"
+#include "engine/retried.h"
 
 namespace backfill {
 namespace {
@@ -68,11 +69,19 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       std::move(wiring));
 }
 
+template <class Work>
+auto Run::patiently(const Work& work) {
+  return retried(options_.backoff, clock_, log_, stop_.get_token(), work);
+}
+
 RunOutcome Run::execute() {
   try {
-    std::unique_ptr<Source> source = parts_.make_source();
-    const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
-    const DoneRanges done = merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+    std::unique_ptr<Source> source;
+    const DoneRanges done = patiently([&] {
+      source = parts_.make_source();
+      const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
+      return merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+    });
     ledger_rows_ = done.ledger_rows;
 
     std::optional<ChunkPlanner> planner;
@@ -89,7 +98,7 @@ RunOutcome Run::execute() {
            if (parts_.ledger) {
              keep = [this](const std::vector<DeadLetter>& letters) { recorder_->keep(letters); };
            }
-           return std::make_unique<ChunkRunner>(parts_.make_runner_parts(), parts_.layout,
+           return std::make_unique<ChunkRunner>(patiently(parts_.make_runner_parts), parts_.layout,
                                                 options_.backoff, clock_, log_, std::move(keep));
          },
          chunks_, throttle_,
@@ -209,7 +218,7 @@ void Run::end(Ending ending, const std::string& reason, std::exception_ptr failu
 RunOutcome Run::outcome() {
   // Draining may still find a failure, so it comes first, and without the mutex.
   const SavedRun run = recorder_->drain();
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const bool all_visited = ending_ == Ending::none && all_planned_;
   RunOutcome outcome;
   outcome.reason = reason_;
@@ -244,6 +253,7 @@ RunOutcome Run::outcome() {
     return outcome;
   }
   outcome.run = recorder_->snapshot();
+  lock.unlock();
   if (all_visited && parts_.ledger) clear_ledger();
   return outcome;
 }
@@ -251,7 +261,7 @@ RunOutcome Run::outcome() {
 // The checkpoint says that everything is done, so the ledger has served its purpose.
 void Run::clear_ledger() {
   try {
-    parts_.ledger->clear();
+    patiently([&] { parts_.ledger->clear(); });
   } catch (const Error& error) {
     log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
                {{"reason", error.what()}});

@@ -77,6 +77,8 @@ class Run {
  private:
   enum class Ending { none, stopped, planned, failed };
 
+  template <class Work>
+  auto patiently(const Work& work);
   void plan(ChunkPlanner& planner);
   void keep_house(std::stop_token stop);
   void wait_for_workers(WorkerPool& pool, ChunkPlanner* planner);
