@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "core/sql.h"
+#include "engine/retried.h"
 #include "postgres/database.h"
 #include "sqlite/connection.h"
 #include "sqlite/database.h"
@@ -22,6 +23,16 @@ std::unique_ptr<Database> connect(const std::string& url, const std::string& job
     return std::make_unique<PostgresDatabase>(url, job, role, own);
   } catch (const Error& error) {
     throw error.exit_code() == ExitCode::failed ? error.ending_with(unreachable) : error;
+  }
+}
+
+// A connection that is not there in the end says which one it was.
+template <class Make>
+auto reach(ExitCode unreachable, const Make& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    throw error.kind() == ErrorKind::retry ? error.ending_with(unreachable) : error;
   }
 }
 
@@ -281,18 +292,7 @@ Assembly assemble(const Job& job) {
 
 Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,
                                Log& log, std::stop_token stop) {
-  Backoff waits(backoff, clock);
-  while (true) {
-    try {
-      return assemble(job);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::retry) throw;
-      log.write(LogLevel::warning, "will try again", {{"reason", error.what()}});
-      if (waits.wait(stop)) continue;
-      if (!stop.stop_requested()) throw;
-      throw Error(ExitCode::stopped, "stopped before the run began; run again with --resume");
-    }
-  }
+  return retried(backoff, clock, log, stop, [&] { return assemble(job); });
 }
 
 std::unique_ptr<Transform> make_transform(const Assembly& assembly) {
@@ -300,18 +300,28 @@ std::unique_ptr<Transform> make_transform(const Assembly& assembly) {
   return std::make_unique<PluginTransform>(assembly.plugin, assembly.offer, assembly.layout);
 }
 
+std::unique_ptr<Source> make_source(const Assembly& assembly) {
+  return reach(ExitCode::source_unreachable,
+               [&] { return assembly.source->make_source(assembly.read); });
+}
+
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
   WriteSpec write = assembly.write;
   if (write.ledger) write.ledger->run_id = run_id;
   RunParts parts;
-  parts.make_source = [&assembly] { return assembly.source->make_source(assembly.read); };
+  parts.make_source = [&assembly] { return make_source(assembly); };
   parts.make_runner_parts = [&assembly, write] {
-    return ChunkRunner::Parts{assembly.source->make_source(assembly.read), make_transform(assembly),
-                              assembly.target->make_target(write), write.from.has_value(),
-                              assembly.consistency};
+    std::unique_ptr<Source> source = make_source(assembly);
+    std::unique_ptr<Transform> transform = make_transform(assembly);
+    std::unique_ptr<Target> target =
+        reach(ExitCode::target_unreachable, [&] { return assembly.target->make_target(write); });
+    return ChunkRunner::Parts{std::move(source), std::move(transform), std::move(target),
+                              write.from.has_value(), assembly.consistency};
   };
-  if (write.ledger) parts.ledger = assembly.target->make_ledger(write);
-  parts.lock = assembly.target->make_runner_lock();
+  reach(ExitCode::target_unreachable, [&] {
+    if (write.ledger) parts.ledger = assembly.target->make_ledger(write);
+    parts.lock = assembly.target->make_runner_lock();
+  });
   parts.layout = assembly.layout;
   return parts;
 }

@@ -44,6 +44,7 @@ Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Cl
 
 // `assembly` must outlive the parts.
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);
+std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
 RunOptions make_run_options(const Job& job);
 

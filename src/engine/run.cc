@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/done_ranges.h"
+#include "engine/retried.h"
 #include "support/failpoint.h"
 
 namespace backfill {
@@ -70,11 +71,19 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       std::move(wiring));
 }
 
+template <class Work>
+auto Run::patiently(const Work& work) {
+  return retried(options_.backoff, clock_, log_, stop_.get_token(), work);
+}
+
 RunOutcome Run::execute() {
   try {
-    std::unique_ptr<Source> source = parts_.make_source();
-    const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
-    const DoneRanges done = merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+    std::unique_ptr<Source> source;
+    const DoneRanges done = patiently([&] {
+      source = parts_.make_source();
+      const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
+      return merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+    });
     ledger_rows_ = done.ledger_rows;
 
     std::optional<ChunkPlanner> planner;
@@ -92,7 +101,7 @@ RunOutcome Run::execute() {
              keep = [this](const std::vector<DeadLetter>& letters) { recorder_->keep(letters); };
            }
            return std::make_unique<ChunkRunner>(
-               parts_.make_runner_parts(), parts_.layout, options_.backoff, clock_, log_,
+               patiently(parts_.make_runner_parts), parts_.layout, options_.backoff, clock_, log_,
                std::move(keep), [this](const Chunk& chunk, const std::string& mark) {
                  return recorder_->note(chunk, mark);
                });
@@ -229,7 +238,7 @@ void Run::end(Ending ending, const std::string& reason, std::exception_ptr failu
 RunOutcome Run::outcome() {
   // Draining may still find a failure, so it comes first, and without the mutex.
   const SavedRun run = recorder_->drain();
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const bool all_visited = ending_ == Ending::none && all_planned_;
   RunOutcome outcome;
   outcome.reason = reason_;
@@ -264,6 +273,7 @@ RunOutcome Run::outcome() {
     return outcome;
   }
   outcome.run = recorder_->snapshot();
+  lock.unlock();
   if (all_visited && parts_.ledger) clear_ledger();
   return outcome;
 }
@@ -271,7 +281,7 @@ RunOutcome Run::outcome() {
 // The checkpoint says that everything is done, so the ledger has served its purpose.
 void Run::clear_ledger() {
   try {
-    parts_.ledger->clear();
+    patiently([&] { parts_.ledger->clear(); });
   } catch (const Error& error) {
     log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
                {{"reason", error.what()}});

@@ -78,6 +78,8 @@ class Run {
   enum class Ending { none, stopped, planned, failed };
 
   bool hand_out_doubts();
+  template <class Work>
+  auto patiently(const Work& work);
   void plan(ChunkPlanner& planner);
   void keep_house(std::stop_token stop);
   void wait_for_workers(WorkerPool& pool, ChunkPlanner* planner);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <sstream>
 #include <stdexcept>
 
 #include "program.h"
@@ -42,23 +43,6 @@ std::vector<std::string> as_server(std::vector<std::string> words) {
   std::vector<std::string> line{"runuser", "-u", "postgres", "--"};
   line.insert(line.end(), words.begin(), words.end());
   return line;
-}
-
-// `PID (NAME) STATE PARENT …` in /proc; a name may hold blanks and parentheses.
-int parent_of(const std::filesystem::path& folder) {
-  const std::string text = read_file(folder / "stat");
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos || name_end + 4 > text.size()) return 0;
-  return std::atoi(text.c_str() + name_end + 4);
-}
-
-std::vector<int> children_of(int parent) {
-  std::vector<int> children;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const int pid = std::atoi(entry.path().filename().c_str());
-    if (pid > 1 && parent_of(entry.path()) == parent) children.push_back(pid);
-  }
-  return children;
 }
 
 void must(const std::vector<std::string>& words) {
@@ -116,8 +100,8 @@ void PostgresServer::start() {
   if (!wait_until(has_started)) throw std::runtime_error(read_file(folder_ / "server.log"));
 }
 
-int PostgresServer::postmaster() const {
-  const int pid = std::atoi(read_file(folder_ / "data/postmaster.pid").c_str());
+pid_t PostgresServer::postmaster() const {
+  const pid_t pid = std::atoi(read_file(folder_ / "data/postmaster.pid").c_str());
   if (pid <= 1) throw std::runtime_error("no postmaster.pid in " + folder());
   return pid;
 }
@@ -127,14 +111,16 @@ void PostgresServer::kill() {
   ::kill(postmaster(), SIGKILL);
 }
 
-// Stopped first, so that it makes no more of them.
-void PostgresServer::kill_with_sessions() {
+void PostgresServer::kill_all() {
   connection_.reset();
-  const int parent = postmaster();
-  ::kill(parent, SIGSTOP);
-  const std::vector<int> children = children_of(parent);
-  for (const int child : children) ::kill(child, SIGKILL);
-  ::kill(parent, SIGKILL);
+  const pid_t server = postmaster();
+  const std::string of_server =
+      "/proc/" + std::to_string(server) + "/task/" + std::to_string(server) + "/children";
+  // Stopped, so that it starts no other while they are counted.
+  ::kill(server, SIGSTOP);
+  std::istringstream children(read_file(of_server));
+  ::kill(server, SIGKILL);
+  for (pid_t child = 0; children >> child;) ::kill(child, SIGKILL);
 }
 
 PgConnection& PostgresServer::connection() {

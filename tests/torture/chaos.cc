@@ -56,7 +56,7 @@ std::string Chaos::crash_point() {
   }
   if (places.empty()) {
     for (const std::string_view name : failpoint_names()) {
-      if (!name.starts_with("resume.") && name != "checkpoint.early") places.emplace_back(name);
+      if (name != "resume.level" && name != "commit.first") places.emplace_back(name);
     }
   }
   const int place = between(0, static_cast<int>(places.size()) - 1);
@@ -107,7 +107,7 @@ void Chaos::kill_server(Program& program) {
   if (chance(50)) {
     server_.kill();
   } else {
-    server_.kill_with_sessions();
+    server_.kill_all();
   }
   ++counts_.server;
   if (chance(30)) kill_program(program);

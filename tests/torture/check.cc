@@ -107,6 +107,17 @@ Failures compare_balances(const Tables& tables) {
   return failures;
 }
 
+Failures compare_rows(const Tables& tables) {
+  if (!tables.is_in_place()) return compare_copies(tables);
+  return tables.tested().doubles ? compare_balances(tables) : compare_labels_in_place(tables);
+}
+
+std::int64_t rows_in_ledger(const Tables& tables) {
+  Session target(tables.target_url());
+  if (target.value("SELECT to_regclass('backfill_ledger')").empty()) return 0;
+  return std::stoll(target.value("SELECT count(*) FROM backfill_ledger"));
+}
+
 }  // namespace
 
 std::string Failures::display() const {
@@ -120,12 +131,14 @@ std::string Failures::display() const {
   add("stale", stale);
   add("doubled", doubled);
   add("wrong", wrong);
+  add("left", left);
   return text.empty() ? "none" : text;
 }
 
 Failures find_failures(const Tables& tables) {
-  if (!tables.is_in_place()) return compare_copies(tables);
-  return tables.tested().doubles ? compare_balances(tables) : compare_labels_in_place(tables);
+  Failures failures = compare_rows(tables);
+  failures.left = rows_in_ledger(tables);
+  return failures;
 }
 
 }  // namespace backfill

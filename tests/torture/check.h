@@ -19,9 +19,10 @@ struct Failures {
   std::int64_t stale = 0;    // an older version than the source's
   std::int64_t doubled = 0;  // transformed more than once
   std::int64_t wrong = 0;    // anything else, such as a label of another row
+  std::int64_t left = 0;     // rows of a finished job in the ledger
   std::vector<std::string> examples;  // a few, in words
 
-  std::int64_t total() const { return missing + extra + stale + doubled + wrong; }
+  std::int64_t total() const { return missing + extra + stale + doubled + wrong + left; }
   // `none`, or `missing=3 stale=1`.
   std::string display() const;
 };

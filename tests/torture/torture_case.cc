@@ -96,7 +96,7 @@ const std::vector<TortureCase>& unprotected_cases() {
        .place = two_databases,
        .write = "insert_missing",
        .must_fail = true,
-       .without = "checkpoint.early=skip",
+       .without = "commit.first=skip",
        .crash_at = {"target.before_commit"}},
       {.name = "without-ledger",
        .place = in_place,
