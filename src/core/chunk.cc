@@ -3,6 +3,7 @@
 namespace backfill {
 
 std::string Chunk::display() const {
+  if (is_lone_row) return "row " + upto.display();
   const std::string from = after ? "(" + after->display() : "(start";
   return "chunk " + std::to_string(ordinal) + " " + from + ".." + upto.display() + "]";
 }
@@ -21,6 +22,7 @@ PhaseTimes& PhaseTimes::operator+=(const PhaseTimes& other) {
   read += other.read;
   transform += other.transform;
   write += other.write;
+  validate += other.validate;
   return *this;
 }
 

@@ -23,6 +23,13 @@ struct Statement {
   std::string sql;
 };
 
+// How a copy is kept from being stale while applications write.
+enum class Consistency {
+  validate,  // by looking at the source again after the commit
+  lock,      // by locking the rows that are read until the commit
+  none,
+};
+
 // What every Source of a run reads.
 struct ReadSpec {
   std::string table;                 // as SQL, qualified
@@ -30,6 +37,8 @@ struct ReadSpec {
   std::vector<Column> key;           // in key order
   std::string where;                 // as SQL; empty: every row
   std::size_t bytes_max = 16 << 20;  // of a batch
+  bool validates = false;            // it is asked whether rows may have changed since their read
+  bool locks = false;                // a read locks its rows against changes until release()
 };
 
 class Source {
@@ -55,6 +64,17 @@ class Source {
 
   // Replaces `batch` by those rows among `keys` that are there and match `where`.
   virtual void read_keys(const std::vector<Key>& keys, Batch& batch) = 0;
+
+  // The present moment of the database, for may_have_changed.
+  virtual std::string moment() = 0;
+
+  // Whether any of the `rows` rows that a read found in the chunk, after `since`, may have changed
+  // or gone by now. In doubt true, and always when `rows` is not known.
+  virtual bool may_have_changed(const Chunk& chunk, const std::string& since,
+                                std::optional<std::int64_t> rows) = 0;
+
+  // Lets go of the rows that a read locked.
+  virtual void release() noexcept = 0;
 
   // The same keys in the database's order.
   virtual std::vector<Key> in_key_order(std::vector<Key> keys) = 0;

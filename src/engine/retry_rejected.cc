@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <future>
 #include <thread>
 
-#include "engine/key_list_source.h"
+#include "engine/lone_row_source.h"
 
 namespace backfill {
 namespace {
@@ -42,6 +42,7 @@ void refuse_unreadable_keys(const Layout& layout) {
   }
 }
 
+// Each row is a transaction of its own: what became of it is never mixed up with others.
 class Retry {
  public:
   Retry(const RunParts& parts, const RunOptions& options, SavedRun run, CheckpointStore& store,
@@ -49,31 +50,37 @@ class Retry {
       : parts_(parts), options_(options), store_(store) {
     report_.run = std::move(run);
     ChunkRunner::Parts made = parts.make_runner_parts();
-    auto source = std::make_unique<KeyListSource>(
-        std::move(made.source), static_cast<std::size_t>(options.sizer.bytes_max));
-    source_ = source.get();
-    made.source = std::move(source);
+    made.source = std::make_unique<LoneRowSource>(std::move(made.source));
     made.pushes_down = false;
     ChunkRunner::KeepDeadLetters keep;
     if (parts.ledger) {
       keep = [this](const std::vector<DeadLetter>& letters) { save({}, letters); };
     }
-    runner_ = std::make_unique<ChunkRunner>(std::move(made), parts.layout, options.backoff, clock,
-                                            log, std::move(keep));
+    runner_ = std::make_unique<ChunkRunner>(
+        std::move(made), parts.layout, options.backoff, clock, log, std::move(keep),
+        [this](const Chunk& chunk, const std::string& mark) { return note_doubt(chunk, mark); });
   }
 
   ChunkRunner& runner() { return *runner_; }
-  RetryReport report() const { return report_; }
+  const RetryReport& report() const { return report_; }
 
-  // What an earlier process wrote and had no time to note.
-  void take_over_ledger() {
+  // What an earlier process wrote and had no time to validate, or to note.
+  void take_over(const std::stop_token& stop) {
+    while (!report_.run.in_doubt.empty()) {
+      const Doubt& doubt = report_.run.in_doubt.back();
+      Chunk chunk = LoneRowSource::chunk_of(doubt.upto);
+      chunk.mark = doubt.mark;
+      const ChunkReport levelled = runner_->run(chunk, std::nullopt, stop);
+      report_.run.in_doubt.pop_back();
+      save({}, levelled.dead_letters);
+    }
     if (!parts_.ledger) return;
     for (const LedgerRange& range : parts_.ledger->ranges()) {
       if (!store_.has_dead_letter(range.upto)) continue;
       ChunkReport done;
       done.rows = range.rows;
       done.from_ledger = true;
-      settle({range.upto}, done);
+      settle(range.upto, done);
     }
     parts_.ledger->clear();
   }
@@ -85,39 +92,38 @@ class Retry {
       if (keys.empty()) return;
       after = keys.back().to_json();
       confirm_lock();
-      retry(keys, stop);
+      for (const Key& key : keys) {
+        if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "retry: stopped");
+        settle(key, runner_->run(LoneRowSource::chunk_of(key), std::nullopt, stop));
+      }
       if (parts_.ledger) parts_.ledger->clear();
     }
   }
 
  private:
-  void retry(const std::vector<Key>& keys, const std::stop_token& stop) {
-    // With a ledger each row is a transaction, so that its ledger row says it is done.
-    const auto group_max = parts_.ledger ? 1 : static_cast<std::ptrdiff_t>(options_.sizer.size);
-    for (auto first = keys.begin(); first != keys.end();) {
-      if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "retry rejected rows: stopped");
-      const auto last = first + std::min(group_max, keys.end() - first);
-      source_->set_keys({first, last});
-      const ChunkReport done = runner_->run(source_->whole(), std::nullopt, stop);
-      settle({first, last}, done);
-      report_.retried += last - first;
-      first = last;
-    }
-  }
-
-  void settle(const std::vector<Key>& keys, const ChunkReport& done) {
+  void settle(const Key& key, const ChunkReport& done) {
+    report_.run.in_doubt.clear();
     // Found in the ledger as refused once more: it stays, with the reason kept before the commit.
-    if (done.from_ledger && done.rows.rejected > 0) return;
-    const auto gone = static_cast<std::int64_t>(keys.size()) - done.rows.read;
+    if (done.from_ledger && done.rows.rejected > 0) return save({}, {});
+    const std::int64_t gone = done.rows.read == 0 ? 1 : 0;
+    ++report_.retried;
     report_.gone += gone;
     report_.rows += done.rows;
     RowCounts& rows = report_.run.rows;
-    rows.rejected += done.rows.rejected - static_cast<std::int64_t>(keys.size());
+    rows.rejected += done.rows.rejected - 1;
     rows.written += done.rows.written;
     rows.skipped += done.rows.skipped;
-    rows.unchanged += done.rows.unchanged + gone;  // nothing is left to do for them
+    rows.unchanged += done.rows.unchanged + gone;  // nothing is left to do for it
     rows.conflicts += done.rows.conflicts;
-    save(keys, done.dead_letters);
+    save({key}, done.dead_letters);
+  }
+
+  std::future<void> note_doubt(const Chunk& chunk, const std::string& mark) {
+    report_.run.in_doubt.push_back({chunk.after, chunk.upto, mark});
+    save({}, {});
+    std::promise<void> saved;
+    saved.set_value();
+    return saved.get_future();
   }
 
   void save(const std::vector<Key>& settled, const std::vector<DeadLetter>& rejected_again) {
@@ -142,7 +148,6 @@ class Retry {
   const RunOptions& options_;
   CheckpointStore& store_;
   RetryReport report_;
-  KeyListSource* source_ = nullptr;  // the runner's
   std::unique_ptr<ChunkRunner> runner_;
 };
 
@@ -158,7 +163,7 @@ RetryReport retry_rejected(const RunParts& parts, const RunOptions& options, Sav
   Retry retry(parts, options, std::move(run), store, clock, log);
   const GraceWatch watch(retry.runner(), options.grace, clock, stop);
   try {
-    retry.take_over_ledger();
+    retry.take_over(stop);
     retry.retry_all(stop);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::cancelled || !stop.stop_requested()) throw;

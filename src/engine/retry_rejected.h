@@ -5,8 +5,8 @@
 // letters, one that is refused again stays with its new reason, one that is gone is forgotten.
 //
 // The same order as in a run: the target commits, then the checkpoint is written. A crash in
-// between means that a row is done again; where that would do harm a ledger of its own, a row a
-// dead letter, says what is done already.
+// between means that a row is done again; where that would do harm a ledger of its own says what
+// is done already, and what may have become stale meanwhile is levelled, as in a run.
 
 #pragma once
 

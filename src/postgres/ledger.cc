@@ -89,17 +89,12 @@ PostgresLedger::PostgresLedger(const std::string& url, const std::string& table,
                                const LedgerSpec& spec)
     : ledger_(ledger_table(table)), spec_(spec), connection_(url, spec.job, "target") {}
 
-void PostgresLedger::attempt(const std::string& what) {
-  if (connection_.is_lost()) connection_.reconnect();
-  connection_.attempt(what);
-}
-
 bool PostgresLedger::exists() {
   return !connection_.query("SELECT pg_catalog.to_regclass($1)", {ledger_}).is_null(0, 0);
 }
 
 void PostgresLedger::prepare() {
-  attempt("wait for the batches that an earlier process left in commit");
+  connection_.attempt("wait for the batches that an earlier process left in commit");
   for (int wait = 1;; ++wait) {
     try {
       wait_for_batches(connection_, spec_);
@@ -108,7 +103,7 @@ void PostgresLedger::prepare() {
       if (error.code() != "55P03" || wait == batch_waits_max) throw;
     }
   }
-  attempt("prepare the ledger " + ledger_);
+  connection_.attempt("prepare the ledger " + ledger_);
   try {
     if (!exists())
       connection_.command(
@@ -134,8 +129,14 @@ void PostgresLedger::prepare() {
                   rights.text(0, 0), ledger_, ledger_columns));
 }
 
+// Long after a server's death the ledger is still to be pruned and cleared.
+void PostgresLedger::begin(const std::string& what) {
+  if (connection_.is_lost()) connection_.reconnect();
+  connection_.attempt(what + " the ledger " + ledger_);
+}
+
 std::vector<LedgerRange> PostgresLedger::ranges() {
-  attempt("read the ledger " + ledger_);
+  begin("read");
   if (!exists()) return {};
   const PgResult rows = connection_.query(
       fmt::format("SELECT upto, \"after\", {} FROM {} WHERE job = $1", count_columns, ledger_),
@@ -152,7 +153,7 @@ std::vector<LedgerRange> PostgresLedger::ranges() {
 }
 
 void PostgresLedger::prune(const std::vector<Key>& upto) {
-  attempt("prune the ledger " + ledger_);
+  begin("prune");
   for (std::size_t first = 0; first < upto.size(); first += prune_step) {
     std::vector<std::string> keys;
     for (std::size_t i = first; i < upto.size() && i < first + prune_step; ++i) {
@@ -165,7 +166,7 @@ void PostgresLedger::prune(const std::vector<Key>& upto) {
 }
 
 void PostgresLedger::clear() {
-  attempt("clear the ledger " + ledger_);
+  begin("clear");
   if (!exists()) return;
   connection_.query(fmt::format("DELETE FROM {} WHERE job = $1", ledger_), {spec_.job});
 }

@@ -46,7 +46,7 @@ class PostgresLedger : public Ledger {
   void cancel() noexcept override { connection_.cancel(); }
 
  private:
-  void attempt(const std::string& what);
+  void begin(const std::string& what);
   bool exists();
 
   const std::string ledger_;

@@ -71,7 +71,8 @@ std::string ReadSql::copy(const std::string& condition) const {
   std::vector<std::string> items;
   for (std::size_t i = 0; i < spec_.columns.size(); ++i) items.push_back(item(i));
   return fmt::format("COPY (SELECT {} FROM {} WHERE {} {}) TO STDOUT (FORMAT binary)",
-                     join(items, ", "), spec_.table, wanted(condition), key_.order_by());
+                     join(items, ", "), spec_.table, wanted(condition),
+                     key_.order_by() + (spec_.locks ? " FOR SHARE" : ""));
 }
 
 std::string ReadSql::copy_range(const std::string& after, const std::string& upto) const {
@@ -80,6 +81,15 @@ std::string ReadSql::copy_range(const std::string& after, const std::string& upt
 
 std::string ReadSql::copy_keys(const std::vector<Key>& keys) const {
   return copy(key_.is_one_of(keys));
+}
+
+// Ages count back from the newest transaction. A row frozen long ago may show a number that has
+// come round since: it looks younger than the newest, and is not.
+std::string ReadSql::count_older(const std::string& after, const std::string& upto,
+                                 const std::string& transaction) const {
+  return fmt::format(
+      "SELECT count(*){} AND pg_catalog.age(xmin) NOT BETWEEN 0 AND pg_catalog.age('{}'::xid)",
+      from_range(after, upto), transaction);
 }
 
 std::string ReadSql::in_range(const std::string& after, const std::string& upto) const {

@@ -17,8 +17,9 @@ constexpr std::size_t keys_per_statement = 1000;
 
 }  // namespace
 
-PostgresSource::PostgresSource(const std::string& url, const std::string& job, ReadSpec spec)
-    : spec_(std::move(spec)), sql_(spec_), connection_(url, job, "source") {
+PostgresSource::PostgresSource(const std::string& url, const std::string& job, ReadSpec spec,
+                               std::shared_ptr<const OwnTransactions> own)
+    : spec_(std::move(spec)), sql_(spec_), own_(std::move(own)), connection_(url, job, "source") {
   set_up();
 }
 
@@ -78,6 +79,10 @@ void PostgresSource::read(const Chunk& chunk, Batch& batch) {
   const std::string after = chunk.after ? sql_.key().literals(*chunk.after) : "";
   const std::string sql = sql_.copy_range(after, sql_.key().literals(chunk.upto));
   connection_.attempt(fmt::format("read {} of {}", chunk.display(), spec_.table));
+  if (spec_.locks) {
+    release();
+    connection_.command("BEGIN");
+  }
   batch.clear();
   CopyReader reader(batch, spec_.columns.size());
   const bool whole = connection_.copy_out(sql, [&](std::string_view bytes) {
@@ -107,6 +112,34 @@ void PostgresSource::read_keys(const std::vector<Key>& keys, Batch& batch) {
       return true;
     });
     reader.finish();
+  }
+}
+
+std::string PostgresSource::moment() {
+  connection_.attempt("look at the transactions of " + spec_.table + "'s server");
+  return connection_.query("SELECT pg_catalog.pg_current_snapshot()").text(0, 0);
+}
+
+// Nothing has changed where nobody but us has written anything; else, where as many rows as were
+// read have not been written since.
+bool PostgresSource::may_have_changed(const Chunk& chunk, const std::string& since,
+                                      std::optional<std::int64_t> rows) {
+  const PgSnapshot then = PgSnapshot::parse(since);
+  if (own_->were_all(connection_.server(), then, PgSnapshot::parse(moment()))) return false;
+  if (!rows) return true;
+  connection_.attempt(fmt::format("validate {} of {}", chunk.display(), spec_.table));
+  const std::string after = chunk.after ? sql_.key().literals(*chunk.after) : "";
+  const std::string transaction = std::to_string(then.oldest & UINT32_MAX);
+  const PgResult unchanged =
+      connection_.query(sql_.count_older(after, sql_.key().literals(chunk.upto), transaction));
+  return unchanged.integer(0, 0) != *rows;
+}
+
+void PostgresSource::release() noexcept {
+  try {
+    if (connection_.in_transaction()) connection_.command("ROLLBACK");
+  } catch (const std::exception&) {
+    // The server lets go of them when the connection is lost.
   }
 }
 

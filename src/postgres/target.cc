@@ -19,12 +19,21 @@ namespace {
 constexpr std::size_t keys_per_statement = 1000;
 
 constexpr const char* unique_violation = "23505";
+constexpr const char* invalid_parameter = "22023";
 
 // How the server joins the stage with the table, until the transaction ends or the other is said.
 constexpr const char* by_walk =
     "SET LOCAL enable_mergejoin = on; SET LOCAL enable_nestloop = off; ";
+constexpr const char* by_hash =
+    "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; "
+    "SET LOCAL enable_nestloop = off; ";
 constexpr const char* by_lookup =
     "SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; ";
+
+// As a row shows the number of its transaction.
+std::string short_number(const std::string& mark) {
+  return std::to_string(std::stoull(mark) & UINT32_MAX);
+}
 
 // A key in the columns from `first` on.
 Key key_at(const PgResult& result, int row, int first) {
@@ -40,6 +49,16 @@ std::vector<std::string_view> framed(const std::vector<std::string_view>& tuples
   return pieces;
 }
 
+// The rows that are not among `rejects`.
+void without(const Batch& rows, const std::vector<RowReject>& rejects, Batch& accepted) {
+  std::vector<bool> is_rejected(rows.rows());
+  for (const RowReject& reject : rejects) is_rejected[reject.row] = true;
+  accepted.clear();
+  for (std::size_t row = 0; row < rows.rows(); ++row) {
+    if (!is_rejected[row]) accepted.append_tuple(rows.tuple(row));
+  }
+}
+
 void add(WriteReport& sum, WriteReport part) {
   sum.written += part.written;
   sum.unchanged += part.unchanged;
@@ -48,8 +67,9 @@ void add(WriteReport& sum, WriteReport part) {
 
 }  // namespace
 
-PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec)
-    : spec_(std::move(spec)), connection_(url, job, "target") {
+PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec,
+                               std::shared_ptr<OwnTransactions> own)
+    : spec_(std::move(spec)), own_(std::move(own)), connection_(url, job, "target") {
   std::vector<TypeReference> references;
   for (const WriteColumn& column : spec_.columns) {
     references.emplace_back(column.target.oid, -1);
@@ -86,16 +106,30 @@ void PostgresTarget::reconnect() {
 void PostgresTarget::begin(const Chunk& chunk) {
   rollback();
   connection_.attempt(fmt::format("write {} to {}", chunk.display(), spec_.table));
-  if (!has_stage_ && !sql_->goes_straight()) {
-    connection_.command(sql_->create_stage());
-    has_stage_ = true;
-  }
-  stage_is_clean_ = true;
-  in_part_ = false;
-  chunk_ = chunk;
+  if (!sql_->goes_straight()) make_stage();
+  open(chunk);
   may_look_ = sql_->may_go_straight() && !sql_->goes_straight();
+}
+
+void PostgresTarget::make_stage() {
+  if (has_stage_) return;
+  connection_.command(sql_->create_stage());
+  has_stage_ = true;
+}
+
+void PostgresTarget::open(const Chunk& chunk) {
+  stage_is_clean_ = true;
+  chunk_ = chunk;
+  mark_.clear();
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
   if (spec_.ledger) opening_ += batch_lock_sql(*spec_.ledger) + "; ";
+}
+
+// Nothing of what the transaction did is left, and it goes on as another. No savepoint does that:
+// rows written below one do not bear the transaction's own number.
+void PostgresTarget::reopen() {
+  connection_.command("ROLLBACK");
+  open(*chunk_);
 }
 
 // The transaction is begun in the message of its first statement, which saves a round trip.
@@ -127,9 +161,8 @@ std::optional<WriteReport> PostgresTarget::insert_new_rows(const Batch& rows) {
   const auto missing = static_cast<std::int64_t>(rows.rows()) - present;
   WriteReport report;
   if (missing != 0) {
-    const auto written = straight([&](const std::string& savepoint) {
-      return connection_.copy_in(opened(savepoint) + sql_->copy_straight(),
-                                 framed(parted_.missing));
+    const auto written = straight([&] {
+      return connection_.copy_in(opened(sql_->copy_straight()), framed(parted_.missing));
     });
     if (!written) return std::nullopt;
     report.written = *written;
@@ -144,15 +177,14 @@ std::optional<WriteReport> PostgresTarget::insert_new_rows(const Batch& rows) {
   return report;
 }
 
-// Runs a write that counts on no key being there, under a savepoint to be set in its message.
-// None when the database refused a row: then nothing of it is left.
-std::optional<std::int64_t> PostgresTarget::straight(
-    const std::function<std::int64_t(const std::string& savepoint)>& write) {
+// Runs a write that counts on no key being there. None when the database refused a row: then the
+// transaction begins anew.
+std::optional<std::int64_t> PostgresTarget::straight(const std::function<std::int64_t()>& write) {
   try {
-    return write("SAVEPOINT straight; ");
+    return write();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::reject || !connection_.in_transaction()) throw;
-    connection_.command("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight");
+    reopen();
     if (error.code() == unique_violation) looks_.missed();
     return std::nullopt;
   }
@@ -180,46 +212,56 @@ void PostgresTarget::look(const Batch& rows) {
 
 WriteReport PostgresTarget::write_around_rejects(const Batch& rows,
                                                  std::vector<RowReject>& rejects) {
-  WriteReport report;
   try {
-    bisect(
-        rows.rows(),
-        [&](std::size_t first, std::size_t last) {
-          connection_.command(opened("SAVEPOINT part"));
-          in_part_ = true;
-          const bool was_clean = stage_is_clean_;
-          try {
-            add(report, write_rows(rows, first, last));
-          } catch (const Error& error) {
-            if (error.kind() != ErrorKind::reject) throw;
-            connection_.command("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
-            stage_is_clean_ = was_clean;
-            throw;
-          }
-          connection_.command("RELEASE SAVEPOINT part");
-        },
+    find_rejects(
+        rows.rows(), [&](std::size_t first, std::size_t last) { write_rows(rows, first, last); },
         rejects);
+    without(rows, rejects, accepted_);
+    return write_rows(accepted_, 0, accepted_.rows());
   } catch (const Error&) {
     rollback();
     throw;
   }
-  return report;
+}
+
+// Rows that are good one by one may not be so together, so each part is tried on top of those
+// before it. Then the transaction begins anew.
+void PostgresTarget::find_rejects(std::size_t rows, const WritePart& write,
+                                  std::vector<RowReject>& rejects) {
+  bisect(
+      rows,
+      [&](std::size_t first, std::size_t last) {
+        connection_.command(opened("SAVEPOINT part"));
+        const bool was_clean = stage_is_clean_;
+        try {
+          write(first, last);
+        } catch (const Error& error) {
+          if (error.kind() != ErrorKind::reject) throw;
+          connection_.command("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
+          stage_is_clean_ = was_clean;
+          throw;
+        }
+        connection_.command("RELEASE SAVEPOINT part");
+      },
+      rejects);
+  reopen();
 }
 
 WriteReport PostgresTarget::write_rows(const Batch& rows, std::size_t first, std::size_t last) {
   const auto count = static_cast<std::int64_t>(last - first);
   if (count == 0) return {};
-  std::string_view tuples = rows.tuples(first, last);
-  if (has_dynamic_) {
-    convert(rows, first, last);
-    tuples = converted_.tuples();
-  }
   if (sql_->goes_straight()) {
-    connection_.copy_in(opened(sql_->copy_straight()), framed({tuples}));
+    connection_.copy_in(opened(sql_->copy_straight()), framed({rows.tuples(first, last)}));
     return {count, 0, {}};
   }
-  stage({tuples});
+  stage_rows(rows, first, last);
   return write_staged(count);
+}
+
+void PostgresTarget::stage_rows(const Batch& rows, std::size_t first, std::size_t last) {
+  if (!has_dynamic_) return stage({rows.tuples(first, last)});
+  convert(rows, first, last);
+  stage({converted_.tuples()});
 }
 
 void PostgresTarget::stage(const std::vector<std::string_view>& tuples) {
@@ -248,8 +290,7 @@ void PostgresTarget::convert(const Batch& rows, std::size_t first, std::size_t l
 }
 
 WriteReport PostgresTarget::write_staged(std::int64_t rows) {
-  if (sql_->is_guarded_by_xmin() && !in_part_) return update_guarded(rows);
-  if (sql_->is_guarded()) return update_and_tell(rows);
+  if (sql_->is_guarded()) return update_guarded(rows);
   WriteReport report;
   report.written = connection_.query(sql_->write()).affected();
   report.unchanged = rows - report.written;
@@ -283,33 +324,26 @@ WriteReport PostgresTarget::update_guarded(std::int64_t rows) {
   return report;
 }
 
-WriteReport PostgresTarget::update_and_tell(std::int64_t rows) {
-  const PgResult answer = connection_.query(sql_->write_and_tell());
-  WriteReport report;
-  report.written = rows - answer.rows();
-  if (answer.rows() == 0) return report;
-  std::vector<std::string> places;
-  for (int row = 0; row < answer.rows(); ++row) places.push_back(answer.text(row, 0));
-  const PgResult keys = connection_.query(sql_->conflicts(places));
-  for (int row = 0; row < keys.rows(); ++row) report.conflicts.push_back(key_at(keys, row, 0));
-  report.unchanged = answer.rows() - keys.rows();
-  return report;
-}
-
-// The keys counted when the chunk was cut tell the rows read, unless `where` leaves some out or
-// not all were written; then they are counted again. Before the write, which may change what
-// `where` says of them.
-RowCounts PostgresTarget::write_from_source(const Chunk& chunk) {
+// Where a plain insert does not tell what was read, the keys counted when the chunk was cut do,
+// unless `where` leaves some out or not all were written; then they are counted again. Before the
+// write, which may change what `where` says of them.
+PushdownReport PostgresTarget::write_from_source(const Chunk& chunk) {
   const KeySql& key = pushdown_sql_->key();
   const std::string after = chunk.after ? key.literals(*chunk.after) : "";
   const std::string upto = key.literals(chunk.upto);
   const auto count = [&] {
     return connection_.query(opened(pushdown_sql_->count(after, upto))).integer(0, 0);
   };
-  RowCounts rows;
+  PushdownReport report;
+  RowCounts& rows = report.rows;
   try {
+    if (const auto written = insert_all(after, upto)) {
+      rows.read = rows.written = *written;
+      report.wrote_all = true;
+      return report;
+    }
     if (!spec_.from->where.empty()) rows.read = count();
-    rows.written = pushed_down(after, upto);
+    rows.written = connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
     if (spec_.from->where.empty()) rows.read = rows.written == chunk.keys ? chunk.keys : count();
   } catch (const Error&) {
     rollback();
@@ -318,27 +352,87 @@ RowCounts PostgresTarget::write_from_source(const Chunk& chunk) {
   // Rows that came in between the two looks were written without being counted.
   rows.read = std::max(rows.read, rows.written);
   rows.unchanged = rows.read - rows.written;
-  return rows;
+  return report;
 }
 
 // INSERT … ON CONFLICT writes more WAL and twice the time of a plain one, so that is tried first
 // wherever a look says that nothing is there.
-std::int64_t PostgresTarget::pushed_down(const std::string& after, const std::string& upto) {
-  const bool may_find_rows =
-      spec_.mode == WriteMode::insert_missing || spec_.mode == WriteMode::upsert;
-  bool is_empty = may_find_rows;
-  if (may_find_rows && looks_.is_wanted()) {
+std::optional<std::int64_t> PostgresTarget::insert_all(const std::string& after,
+                                                       const std::string& upto) {
+  if (spec_.mode == WriteMode::update || spec_.mode == WriteMode::insert) return std::nullopt;
+  if (looks_.is_wanted()) {
     const PgResult found = connection_.query(opened(sql_->look_for_any(after, upto)));
     looks_.found(static_cast<std::size_t>(found.rows()));
-    is_empty = found.rows() == 0;
+    if (found.rows() != 0) return std::nullopt;
   }
-  if (is_empty) {
-    const auto written = straight([&](const std::string& savepoint) {
-      return connection_.query(opened(savepoint) + pushdown_sql_->insert(after, upto)).affected();
-    });
-    if (written) return *written;
+  return straight(
+      [&] { return connection_.query(opened(pushdown_sql_->insert(after, upto))).affected(); });
+}
+
+std::string PostgresTarget::mark() {
+  if (mark_.empty()) {
+    mark_ = connection_.query(opened("SELECT pg_catalog.pg_current_xact_id()")).text(0, 0);
+    own_->add(connection_.server(), std::stoull(mark_));
   }
-  return connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
+  return mark_;
+}
+
+LevelReport PostgresTarget::level(const Chunk& chunk, const std::string& mark, const Batch& rows) {
+  rollback();
+  connection_.attempt(fmt::format("level {} in {}", chunk.display(), spec_.table));
+  LevelReport report;
+  try {
+    make_stage();
+    open(chunk);
+    try {
+      report.updated = level_rows(mark, rows);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::reject) throw;
+      reopen();
+      find_rejects(
+          rows.rows(),
+          [&](std::size_t first, std::size_t last) {
+            stage_rows(rows, first, last);
+            connection_.query(sql_->level_update(short_number(mark)));
+          },
+          report.rejects);
+      without(rows, report.rejects, accepted_);
+      report.updated = level_rows(mark, accepted_);
+    }
+    if (spec_.mode != WriteMode::update) {
+      report.deleted =
+          connection_.query(by_hash + sql_->level_delete(short_number(mark), chunk)).affected();
+    }
+    connection_.command("COMMIT");
+  } catch (const Error&) {
+    rollback();
+    throw;
+  }
+  return report;
+}
+
+bool PostgresTarget::has_committed(const std::string& mark) {
+  connection_.attempt("ask what became of transaction " + mark);
+  std::string status;
+  try {
+    status = connection_.query("SELECT pg_catalog.pg_xact_status('" + mark + "'::xid8)").text(0, 0);
+  } catch (const Error& error) {
+    if (error.code() != invalid_parameter) throw;
+    return false;  // still to come on this server: it took over from one that died with the other
+  }
+  if (status == "in progress") {
+    throw Error(ErrorKind::retry,
+                fmt::format("write to {}: transaction {} of this job, whose process or connection "
+                            "is gone, has not ended yet",
+                            spec_.table, mark));
+  }
+  return status != "aborted";
+}
+
+std::int64_t PostgresTarget::level_rows(const std::string& mark, const Batch& rows) {
+  stage_rows(rows, 0, rows.rows());
+  const std::string sql = sql_->level_update(short_number(mark));
+  return sql.empty() ? 0 : connection_.query(sql).affected();
 }
 
 void PostgresTarget::lock(const std::vector<Key>& keys) {
@@ -375,7 +469,6 @@ void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
 }
 
 void PostgresTarget::rollback() noexcept {
-  in_part_ = false;
   opening_.clear();
   chunk_.reset();
   may_look_ = false;

@@ -28,6 +28,10 @@ class SqliteSource : public Source {
                          std::int64_t keys) override;
   void read(const Chunk& chunk, Batch& batch) override;
   void read_keys(const std::vector<Key>& keys, Batch& batch) override;
+  std::string moment() override;
+  bool may_have_changed(const Chunk& chunk, const std::string& since,
+                        std::optional<std::int64_t> rows) override;
+  void release() noexcept override {}
   std::vector<Key> in_key_order(std::vector<Key> keys) override;
   std::vector<Statement> statements() const override;
   void reconnect() override;
@@ -40,6 +44,7 @@ class SqliteSource : public Source {
     RangeStatements read;
     SqliteStatement read_key;
     SqliteStatement last_key;
+    SqliteStatement moment;
   };
 
   void prepare_all();

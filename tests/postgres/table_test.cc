@@ -234,9 +234,10 @@ TEST_F(Table, NamesTheMissingGrants) {
     write.push_back(written);
   }
 
-  const Error reading = error_of([&] { check_read(connection, facts, read); });
-  const Error writing = error_of(
-      [&] { check_write(connection, facts, WriteMode::upsert, write, /*needs_temp=*/true); });
+  const Error reading = error_of([&] { check_read(connection, facts, read, false); });
+  const Error writing = error_of([&] {
+    check_write(connection, facts, WriteMode::upsert, write, /*levels=*/false, /*needs_temp=*/true);
+  });
   const Error entering = error_of([&] { inspect_table(connection, "app.hidden", {}, ""); });
 
   EXPECT_TRUE(says(reading, "GRANT SELECT (\"secret\") ON public.t TO reader"));
@@ -248,8 +249,8 @@ TEST_F(Table, NamesTheMissingGrants) {
 
   execute("GRANT SELECT, INSERT, UPDATE ON t TO reader; GRANT TEMPORARY ON DATABASE " +
           database().name() + " TO reader");
-  EXPECT_NO_THROW(check_read(connection, facts, read));
-  EXPECT_NO_THROW(check_write(connection, facts, WriteMode::upsert, write, true));
+  EXPECT_NO_THROW(check_read(connection, facts, read, false));
+  EXPECT_NO_THROW(check_write(connection, facts, WriteMode::upsert, write, false, true));
   connection.reconnect();
   execute("DROP OWNED BY reader; DROP ROLE reader");
 }
@@ -261,7 +262,7 @@ TEST_F(Table, RefusesRowsThatASecurityPolicyHides) {
       "CREATE POLICY few ON t USING (id > 5)");
   PgConnection connection(url("tenant"), "job", "source");
 
-  const Error error = error_of([&] { check_read(connection, inspect("t"), {}); });
+  const Error error = error_of([&] { check_read(connection, inspect("t"), {}, false); });
   const Error query = error_of([&] { connection.query("SELECT * FROM t"); });
 
   EXPECT_TRUE(says(error, "row-level security"));

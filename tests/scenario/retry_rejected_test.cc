@@ -202,8 +202,7 @@ TEST_P(RetryTest, EndsOnASignalAndGoesOnLater) {
   ASSERT_EQ(job.run().exit_code, 4);
   set_name("3, 60, 61", "Good Name");
   const std::string go = (job.folder() / "go").string();
-  Program run =
-      job.start({"--retry-rejected", "--batch-size=1"}, "target.before_commit=wait(" + go + ")@2");
+  Program run = job.start({"--retry-rejected"}, "target.before_commit=wait(" + go + ")@2");
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); }));
 
   run.send(SIGTERM);

@@ -271,6 +271,10 @@ class LeastPrivilegeTest : public PostgresTest {
     EXPECT_EQ(crashed.signal, SIGKILL) << crashed;
     const ProgramEnd end = job.run({"--resume"});
     EXPECT_EQ(end.exit_code, 0) << end;
+    expect_names(table);
+  }
+
+  void expect_names(const std::string& table) {
     EXPECT_EQ(value("SELECT count(*) FROM " + table +
                     " WHERE first_name = 'Ann' || id AND last_name = 'Lee' || id"),
               "100");
@@ -280,37 +284,66 @@ class LeastPrivilegeTest : public PostgresTest {
   std::string writer_;
 };
 
+struct Mode {
+  const char* write;
+  const char* consistency;
+  const char* privileges;
+};
+
 TEST_F(LeastPrivilegeTest, IsEnoughForACopyWithoutALedger) {
-  grant("SELECT (id, full_name)", "shop.users", reader_);
   grant("TEMPORARY", "DATABASE " + database().name(), writer_);
-  struct Mode {
-    const char* write;
-    const char* privileges;
-  };
   for (const Mode& mode :
-       {Mode{"insert_missing", "SELECT (id), INSERT (id, first_name, last_name)"},
-        Mode{"upsert",
+       {Mode{"insert_missing", "none", "SELECT (id), INSERT (id, first_name, last_name)"},
+        Mode{"upsert", "none",
              "SELECT (id, first_name, last_name), INSERT (id, first_name, last_name), UPDATE "
              "(first_name, last_name)"},
-        Mode{"update", "SELECT (id, first_name, last_name), UPDATE (first_name, last_name)"}}) {
-    SCOPED_TRACE(mode.write);
-    execute("REVOKE ALL ON shop.people FROM " + writer_ + "; TRUNCATE shop.people");
+        Mode{"update", "none",
+             "SELECT (id, first_name, last_name), UPDATE (first_name, last_name)"},
+        Mode{"insert_missing", "validate",
+             "SELECT, INSERT (id, first_name, last_name), UPDATE, DELETE"},
+        Mode{"upsert", "validate", "SELECT, INSERT (id, first_name, last_name), UPDATE, DELETE"},
+        Mode{"update", "validate", "SELECT, UPDATE"}}) {
+    SCOPED_TRACE(mode.write + std::string(" ") + mode.consistency);
+    const bool validates = mode.consistency == std::string("validate");
+    execute("REVOKE ALL ON shop.people FROM " + writer_ + "; REVOKE ALL ON shop.users FROM " +
+            reader_ + "; TRUNCATE shop.people");
     if (mode.write == std::string("update")) {
       execute("INSERT INTO shop.people (id) SELECT id FROM shop.users");
     }
-    const JobOnDisk job(copy(mode.write));
+    Keys keys = copy(mode.write);
+    keys["source.consistency"] = toml_string(mode.consistency);
+    const JobOnDisk job(keys);
+    EXPECT_EQ(job.run().exit_code, 3);
+    grant("SELECT (id, full_name)", "shop.users", reader_);
+    if (validates) {
+      const ProgramEnd refused = job.run();
+      EXPECT_EQ(refused.exit_code, 3) << refused;
+      EXPECT_NE(refused.err.find("GRANT SELECT (\"xmin\") ON shop.users"), std::string::npos)
+          << refused;
+      grant("SELECT (xmin)", "shop.users", reader_);
+    }
     const ProgramEnd refused = job.run();
     EXPECT_EQ(refused.exit_code, 3) << refused;
+    EXPECT_NE(refused.err.find("write shop.people: GRANT"), std::string::npos) << refused;
     grant(mode.privileges, "shop.people", writer_);
 
-    expect_done(job, "shop.people");
+    // The source changes while a batch is on its way.
+    const std::string go = (job.folder() / "go").string();
+    Program run = job.start({"--workers=1"}, "target.before_commit=wait(" + go + ")@2");
+    ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); })) << run.err();
+    execute("UPDATE shop.users SET secret = 'y' WHERE id = 25");
+    write_file(go, "");
+    const ProgramEnd end = run.wait();
+
+    EXPECT_EQ(end.exit_code, 0) << end;
+    expect_names("shop.people");
   }
 }
 
 TEST_F(LeastPrivilegeTest, IsEnoughForACopyWithALedgerThatADbaMakes) {
-  grant("SELECT (id, full_name)", "shop.users", reader_);
+  grant("SELECT (id, full_name, xmin)", "shop.users", reader_);
   grant("TEMPORARY", "DATABASE " + database().name(), writer_);
-  grant("INSERT (id, first_name, last_name)", "shop.people", writer_);
+  grant("SELECT, INSERT (id, first_name, last_name), UPDATE, DELETE", "shop.people", writer_);
   const JobOnDisk job(copy("insert"));
 
   make_ledger(job.run());

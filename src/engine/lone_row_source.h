@@ -1,7 +1,7 @@
-// engine/key_list_source.h
+// engine/lone_row_source.h
 //
-// A Source of just the rows whose keys it was told, so that a ChunkRunner works on them as on any
-// chunk: reads, transforms, writes, halves where a row is bad.
+// A Source for which a chunk is the one row whose key is the chunk's end, so that a ChunkRunner
+// does with a row known by its key what it does with any chunk: read, transform, write, validate.
 //
 // Owned by one worker; only cancel() may be called from another thread.
 
@@ -9,30 +9,30 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/source.h"
 
 namespace backfill {
 
-class KeyListSource : public Source {
+class LoneRowSource : public Source {
  public:
-  // `bytes_max` of a batch, as in ReadSpec.
-  KeyListSource(std::unique_ptr<Source> source, std::size_t bytes_max)
-      : source_(std::move(source)), bytes_max_(bytes_max) {}
+  explicit LoneRowSource(std::unique_ptr<Source> source) : source_(std::move(source)) {}
 
-  // The table from now on: these keys, in this order. Not empty.
-  void set_keys(std::vector<Key> keys) { keys_ = std::move(keys); }
-  // All of it.
-  Chunk whole() const;
+  static Chunk chunk_of(const Key& key);
 
-  std::optional<Key> last_key() override { return keys_.back(); }
+  std::optional<Key> last_key() override { return source_->last_key(); }
   std::optional<Cut> cut(const std::optional<Key>& after, const Key& end,
                          std::int64_t keys) override;
   void read(const Chunk& chunk, Batch& batch) override;
   void read_keys(const std::vector<Key>& keys, Batch& batch) override {
     source_->read_keys(keys, batch);
   }
+  std::string moment() override { return source_->moment(); }
+  bool may_have_changed(const Chunk& chunk, const std::string& since,
+                        std::optional<std::int64_t> rows) override;
+  void release() noexcept override { source_->release(); }
   std::vector<Key> in_key_order(std::vector<Key> keys) override {
     return source_->in_key_order(std::move(keys));
   }
@@ -41,12 +41,9 @@ class KeyListSource : public Source {
   void cancel() noexcept override { source_->cancel(); }
 
  private:
-  // Behind this key in the list; the beginning without one.
-  std::vector<Key>::const_iterator behind(const std::optional<Key>& key) const;
-
   const std::unique_ptr<Source> source_;
-  const std::size_t bytes_max_;
-  std::vector<Key> keys_;
+  std::string seen_;  // the row as it was read last; empty: it was not there
+  Batch look_;
 };
 
 }  // namespace backfill
