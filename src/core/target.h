@@ -58,6 +58,13 @@ struct RowReject {
   std::string message;
 };
 
+// Of a transaction.
+enum class Fate {
+  committed,
+  aborted,
+  unknown,  // a server that crashed since may have given its number to another
+};
+
 // What levelling came to.
 struct LevelReport {
   std::int64_t updated = 0;
@@ -110,12 +117,12 @@ class Target {
   // Levels the rows that the transaction `mark` wrote in the chunk's range and that nobody has
   // written since: they become as in `rows`, which is all that the source has there now; those
   // that are not in `rows` go, unless the write mode only updates. A transaction of its own, after
-  // `mark` has committed.
+  // the end of `mark`.
   virtual LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) = 0;
 
   // What became of a transaction whose commit may have been lost on its way. Error(retry) while it
   // may still do either.
-  virtual bool has_committed(const std::string& mark) = 0;
+  virtual Fate fate(const std::string& mark) = 0;
 
   // Ends a transaction that will not be committed; harmless when there is none.
   virtual void rollback() noexcept = 0;
