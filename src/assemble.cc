@@ -264,13 +264,14 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
   WriteSpec write = assembly.write;
   if (write.ledger) write.ledger->run_id = run_id;
   RunParts parts;
+  parts.lock = assembly.target->make_runner_lock();
+  write.lease = parts.lock->lease();
   parts.make_source = [&assembly] { return assembly.source->make_source(assembly.read); };
   parts.make_runner_parts = [&assembly, write] {
     return ChunkRunner::Parts{assembly.source->make_source(assembly.read), make_transform(assembly),
                               assembly.target->make_target(write), write.from.has_value()};
   };
   if (write.ledger) parts.ledger = assembly.target->make_ledger(write);
-  parts.lock = assembly.target->make_runner_lock();
   parts.layout = assembly.layout;
   return parts;
 }

@@ -33,6 +33,8 @@ struct WriteSpec {
   std::string version_column;  // upsert only: a row with a lower or equal version does not replace;
                                // empty: none
   std::optional<LedgerSpec> ledger;  // none: no ledger is kept
+  // RunnerLock::lease() of the run; none: nothing but the caller's care keeps a second runner off.
+  std::optional<std::int32_t> lease;
   // Positions in `columns` of the key, in the order of the source's key; empty: as they stand.
   std::vector<int> key;
   // Pushdown: what the source reads, where that is in the target's own database and nothing but
@@ -125,6 +127,9 @@ class RunnerLock {
   // True while it is surely still held; takes it again after a lost connection where nobody
   // else has it. Throws Error(ExitCode::other_runner) when somebody has, Error(retry) when unknown.
   virtual void confirm() = 0;
+  // What a batch is to be written under where the lock can be lost without the runner's knowing;
+  // none where it cannot.
+  virtual std::optional<std::int32_t> lease() const { return std::nullopt; }
 };
 
 }  // namespace backfill

@@ -93,6 +93,8 @@ class PgConnection {
   std::int64_t copy_in(const std::string& sql, const std::vector<std::string_view>& pieces);
 
   int server_version() const;  // 150018 is 15.18
+  // The server process that this connection was told at its beginning is its own.
+  std::int64_t announced_session() const;
   bool in_transaction() const;
   bool is_lost() const;
   const std::string& role() const { return role_; }

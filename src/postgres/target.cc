@@ -9,6 +9,7 @@
 #include "core/sql.h"
 #include "postgres/cell_text.h"
 #include "postgres/copy_format.h"
+#include "postgres/fence.h"
 #include "postgres/ledger.h"
 #include "support/failpoint.h"
 
@@ -49,7 +50,7 @@ void add(WriteReport& sum, WriteReport part) {
 }  // namespace
 
 PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec)
-    : spec_(std::move(spec)), connection_(url, job, "target") {
+    : spec_(std::move(spec)), job_(job), connection_(url, job, "target") {
   std::vector<TypeReference> references;
   for (const WriteColumn& column : spec_.columns) {
     references.emplace_back(column.target.oid, -1);
@@ -95,7 +96,7 @@ void PostgresTarget::begin(const Chunk& chunk) {
   chunk_ = chunk;
   may_look_ = sql_->may_go_straight() && !sql_->goes_straight();
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
-  if (spec_.ledger) opening_ += batch_lock_sql(*spec_.ledger) + "; ";
+  opening_ += fence_sql(job_, spec_.lease);
 }
 
 // The transaction is begun in the message of its first statement, which saves a round trip.
@@ -390,7 +391,7 @@ void PostgresTarget::rollback() noexcept {
 std::optional<RowCounts> PostgresTarget::recorded(const Chunk& chunk) {
   if (!spec_.ledger) return std::nullopt;
   connection_.attempt(fmt::format("look {} up in the ledger", chunk.display()));
-  wait_for_batches(connection_, *spec_.ledger);
+  wait_for_batches(connection_, job_);
   return find_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk);
 }
 

@@ -54,6 +54,7 @@ class PostgresTarget : public Target {
   WriteReport update_and_tell(std::int64_t rows);
 
   const WriteSpec spec_;
+  const std::string job_;
   PgConnection connection_;
   std::vector<PgType> types_;  // of the target columns
   std::unique_ptr<WriteSql> sql_;
