@@ -38,8 +38,8 @@ TEST_P(StartedAtOnce, ExactlyOneWorks) {
     // Both would wait there, if both were let in.
     const std::string until_both_have_tried = "chunk.after_read=wait(" + go + ")@1";
 
-    Program one = job.start({"--resume"}, until_both_have_tried);
-    Program other = same_job_elsewhere.start({"--resume"}, until_both_have_tried);
+    Program one = job.start({"--resume", "--workers=1"}, until_both_have_tried);
+    Program other = same_job_elsewhere.start({"--resume", "--workers=1"}, until_both_have_tried);
     ASSERT_TRUE(wait_until([&] { return !one.is_running() || !other.is_running(); }));
     Program& loser = one.is_running() ? other : one;
     Program& winner = one.is_running() ? one : other;
