@@ -36,6 +36,8 @@ struct WriteSpec {
   bool levels = false;               // what is written may have to be levelled
   // Whether the target has the key in the source's order, so that a chunk is a range there too.
   bool same_key_order = false;
+  // RunnerLock::lease() of the run; none: nothing but the caller's care keeps a second runner off.
+  std::optional<std::int32_t> lease;
   // Positions in `columns` of the key, in the order of the source's key; empty: as they stand.
   std::vector<int> key;
   // Pushdown: what the source reads, where that is in the target's own database and nothing but
@@ -162,6 +164,9 @@ class RunnerLock {
   // True while it is surely still held; takes it again after a lost connection where nobody
   // else has it. Throws Error(ExitCode::other_runner) when somebody has, Error(retry) when unknown.
   virtual void confirm() = 0;
+  // What a batch is to be written under where the lock can be lost without the runner's knowing;
+  // none where it cannot.
+  virtual std::optional<std::int32_t> lease() const { return std::nullopt; }
 };
 
 }  // namespace backfill

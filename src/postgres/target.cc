@@ -10,6 +10,7 @@
 #include "core/sql.h"
 #include "postgres/cell_text.h"
 #include "postgres/copy_format.h"
+#include "postgres/fence.h"
 #include "postgres/ledger.h"
 #include "support/failpoint.h"
 
@@ -83,7 +84,7 @@ void add(WriteReport& sum, WriteReport part) {
 
 PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec,
                                std::shared_ptr<OwnTransactions> own)
-    : spec_(std::move(spec)), own_(std::move(own)), connection_(url, job, "target") {
+    : spec_(std::move(spec)), job_(job), own_(std::move(own)), connection_(url, job, "target") {
   std::vector<TypeReference> references;
   for (const WriteColumn& column : spec_.columns) {
     references.emplace_back(column.target.oid, -1);
@@ -136,7 +137,7 @@ void PostgresTarget::open(const Chunk& chunk) {
   chunk_ = chunk;
   mark_.clear();
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
-  if (spec_.ledger) opening_ += batch_lock_sql(*spec_.ledger) + "; ";
+  opening_ += fence_sql(job_, spec_.lease);
 }
 
 // Nothing of what the transaction did is left, and it goes on as another. No savepoint does that:
@@ -505,7 +506,7 @@ void PostgresTarget::rollback() noexcept {
 std::optional<RowCounts> PostgresTarget::recorded(const Chunk& chunk) {
   if (!spec_.ledger) return std::nullopt;
   connection_.attempt(fmt::format("look {} up in the ledger", chunk.display()));
-  wait_for_batches(connection_, *spec_.ledger);
+  wait_for_batches(connection_, job_);
   return find_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk);
 }
 

@@ -65,6 +65,7 @@ class PostgresTarget : public Target {
   WriteReport update_guarded(std::int64_t rows);
 
   const WriteSpec spec_;
+  const std::string job_;
   const std::shared_ptr<OwnTransactions> own_;
   PgConnection connection_;
   std::vector<PgType> types_;  // of the target columns
