@@ -76,6 +76,8 @@ std::string lenient_checkpoint(const Path& file) {
 
 void apply_edits(const Path& file, Input lines) {
   SqliteConnection connection(file.string(), Mode::read_write);
+  connection.execute("PRAGMA journal_mode = MEMORY");
+  SqliteTransaction transaction(connection);
   lines.line();
   while (!lines.empty()) {
     const std::string_view line = lines.line();
@@ -91,6 +93,7 @@ void apply_edits(const Path& file, Input lines) {
       statement.run();
     });
   }
+  transaction.commit();
 }
 
 void make_file(const Path& file, const Path& folder, const std::string& input, Input lines) {
