@@ -28,6 +28,8 @@ struct Assembly {
   Layout layout;
   ReadSpec read;
   WriteSpec write;
+  Consistency consistency = Consistency::none;  // as it can be had, for a copy
+  std::string why_not_validated;                // though the job asks for it; empty: it is
   std::string ledger_reason;  // why doing a batch twice would do harm; empty: it would not
   Fingerprint fingerprint;
 };
@@ -42,6 +44,7 @@ Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Cl
 
 // `assembly` must outlive the parts.
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);
+std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
 RunOptions make_run_options(const Job& job);
 

@@ -6,6 +6,7 @@
 
 #include "assemble.h"
 #include "cli/commands.h"
+#include "engine/retried.h"
 #include "observe/log.h"
 #include "observe/progress_display.h"
 #include "sqlite/runner_lock.h"
@@ -24,12 +25,12 @@ std::string new_run_id() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
-SavedRun new_run(const Assembly& assembly, Source& source) {
+SavedRun new_run(const Assembly& assembly) {
   SavedRun run;
   run.run_id = new_run_id();
   run.started_at = run.updated_at = utc_now();
   run.estimated_total = assembly.source_table.estimated_rows;
-  run.end_key = source.last_key();
+  run.end_key = make_source(assembly)->last_key();
   return run;
 }
 
@@ -45,6 +46,10 @@ void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKin
   for (const std::string& name : assembly.job.ignored) {
     log.write(LogLevel::warning, "this version does not act on a key of the job", {{"key", name}});
   }
+  if (!assembly.why_not_validated.empty()) {
+    log.write(LogLevel::warning, "rows that change while they are copied may be stale",
+              {{"reason", assembly.why_not_validated}});
+  }
   log.write(LogLevel::info, kind == StartKind::resumed ? "resume" : "start",
             {{"run_id", run.run_id},
              {"source", assembly.source_table.name},
@@ -53,6 +58,10 @@ void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKin
              {"workers", std::to_string(assembly.job.workers)},
              {"after", run.watermark ? run.watermark->display() : "start"},
              {"end_key", run.end_key ? run.end_key->display() : "none: the table is empty"}});
+  if (!run.in_doubt.empty()) {
+    log.write(LogLevel::info, "batches that a crash left in doubt are levelled first",
+              {{"batches", std::to_string(run.in_doubt.size())}});
+  }
 }
 
 void log_end(Log& log, const RunOutcome& outcome) {
@@ -203,18 +212,27 @@ ExitCode run_command(const Options& options) {
 
   const StartDecision decision =
       decide_start(saved, saved_fields, assembly.fingerprint, options.start);
+  const auto patiently = [&](const auto& work) {
+    return retried(start_backoff, clock, log, signal.token(), work);
+  };
   if (decision.kind == StartKind::finished) {
-    forget_ledger(assembly, saved->run_id);
+    patiently([&] { forget_ledger(assembly, saved->run_id); });
     return finish_again(store, *saved, job, assembly.fingerprint);
   }
   log_decision(log, decision);
   SavedRun start = decision.kind == StartKind::resumed
                        ? resumed_run(*saved, decision)
-                       : new_run(assembly, *assembly.source->make_source(assembly.read));
+                       : patiently([&] { return new_run(assembly); });
+  // What a forgotten run left in doubt is in the target all the same.
+  const bool same_rows = saved && saved_fields == assembly.fingerprint;
+  if (decision.kind == StartKind::fresh && same_rows) start.in_doubt = saved->in_doubt;
   start.workers = job.workers;
   start.batch_size = job.batch.size;
-  RunParts parts = make_run_parts(assembly, start.run_id);
-  begin_run(parts, start, decision.kind, assembly, store);
+  RunParts parts = patiently([&] {
+    RunParts made = make_run_parts(assembly, start.run_id);
+    begin_run(made, start, decision.kind, assembly, store);
+    return made;
+  });
   log_start(log, assembly, start, decision.kind);
 
   ProgressDisplay display(options.progress, log, clock);

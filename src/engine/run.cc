@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "engine/done_ranges.h"
+#include "engine/retried.h"
+#include "support/failpoint.h"
 
 namespace backfill {
 namespace {
@@ -49,6 +51,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       start_watermark_(saved.watermark),
       end_key_(saved.end_key),
       done_ahead_(saved.done_ahead),
+      in_doubt_(saved.in_doubt),
       sizer_(options.sizer),
       throttle_(options.share),
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
@@ -68,11 +71,19 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       std::move(wiring));
 }
 
+template <class Work>
+auto Run::patiently(const Work& work) {
+  return retried(options_.backoff, clock_, log_, stop_.get_token(), work);
+}
+
 RunOutcome Run::execute() {
   try {
-    std::unique_ptr<Source> source = parts_.make_source();
-    const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
-    const DoneRanges done = merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+    std::unique_ptr<Source> source;
+    const DoneRanges done = patiently([&] {
+      source = parts_.make_source();
+      const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
+      return merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+    });
     ledger_rows_ = done.ledger_rows;
 
     std::optional<ChunkPlanner> planner;
@@ -89,12 +100,15 @@ RunOutcome Run::execute() {
            if (parts_.ledger) {
              keep = [this](const std::vector<DeadLetter>& letters) { recorder_->keep(letters); };
            }
-           return std::make_unique<ChunkRunner>(parts_.make_runner_parts(), parts_.layout,
-                                                options_.backoff, clock_, log_, std::move(keep));
+           return std::make_unique<ChunkRunner>(
+               patiently(parts_.make_runner_parts), parts_.layout, options_.backoff, clock_, log_,
+               std::move(keep), [this](const Chunk& chunk, const std::string& mark) {
+                 return recorder_->note(chunk, mark);
+               });
          },
          chunks_, throttle_,
          [this](ChunkReport report) {
-           sizer_.observe(report);
+           if (report.chunk.mark.empty()) sizer_.observe(report);
            recorder_->record(std::move(report));
          },
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
@@ -105,7 +119,9 @@ RunOutcome Run::execute() {
          }},
         stop_.get_token());
     std::jthread planning([&] {
-      if (planner) {
+      if (!hand_out_doubts()) {
+        // Stopped before.
+      } else if (planner) {
         plan(*planner);
       } else {
         // An empty table: there is nothing to hand out.
@@ -122,6 +138,19 @@ RunOutcome Run::execute() {
 }
 
 void Run::stop(const std::string& reason) { end(Ending::stopped, reason); }
+
+// Batches that an earlier process left in doubt come first. False when a stop was asked for.
+bool Run::hand_out_doubts() {
+  if (is_skipped("resume.level")) return true;
+  for (const Doubt& doubt : in_doubt_) {
+    Chunk chunk;
+    chunk.after = doubt.after;
+    chunk.upto = doubt.upto;
+    chunk.mark = doubt.mark;
+    if (!chunks_.push(std::move(chunk), stop_.get_token())) return false;
+  }
+  return true;
+}
 
 void Run::plan(ChunkPlanner& planner) {
   try {
@@ -209,7 +238,7 @@ void Run::end(Ending ending, const std::string& reason, std::exception_ptr failu
 RunOutcome Run::outcome() {
   // Draining may still find a failure, so it comes first, and without the mutex.
   const SavedRun run = recorder_->drain();
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const bool all_visited = ending_ == Ending::none && all_planned_;
   RunOutcome outcome;
   outcome.reason = reason_;
@@ -244,6 +273,7 @@ RunOutcome Run::outcome() {
     return outcome;
   }
   outcome.run = recorder_->snapshot();
+  lock.unlock();
   if (all_visited && parts_.ledger) clear_ledger();
   return outcome;
 }
@@ -251,7 +281,7 @@ RunOutcome Run::outcome() {
 // The checkpoint says that everything is done, so the ledger has served its purpose.
 void Run::clear_ledger() {
   try {
-    parts_.ledger->clear();
+    patiently([&] { parts_.ledger->clear(); });
   } catch (const Error& error) {
     log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
                {{"reason", error.what()}});

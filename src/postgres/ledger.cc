@@ -129,8 +129,14 @@ void PostgresLedger::prepare() {
                   rights.text(0, 0), ledger_, ledger_columns));
 }
 
+// Long after a server's death the ledger is still to be pruned and cleared.
+void PostgresLedger::begin(const std::string& what) {
+  connection_.attempt(what + " the ledger " + ledger_);
+  if (connection_.is_lost()) connection_.reconnect();
+}
+
 std::vector<LedgerRange> PostgresLedger::ranges() {
-  connection_.attempt("read the ledger " + ledger_);
+  begin("read");
   if (!exists()) return {};
   const PgResult rows = connection_.query(
       fmt::format("SELECT upto, \"after\", {} FROM {} WHERE job = $1", count_columns, ledger_),
@@ -147,7 +153,7 @@ std::vector<LedgerRange> PostgresLedger::ranges() {
 }
 
 void PostgresLedger::prune(const std::vector<Key>& upto) {
-  connection_.attempt("prune the ledger " + ledger_);
+  begin("prune");
   for (std::size_t first = 0; first < upto.size(); first += prune_step) {
     std::vector<std::string> keys;
     for (std::size_t i = first; i < upto.size() && i < first + prune_step; ++i) {
@@ -160,7 +166,7 @@ void PostgresLedger::prune(const std::vector<Key>& upto) {
 }
 
 void PostgresLedger::clear() {
-  connection_.attempt("clear the ledger " + ledger_);
+  begin("clear");
   if (!exists()) return;
   connection_.query(fmt::format("DELETE FROM {} WHERE job = $1", ledger_), {spec_.job});
 }

@@ -44,6 +44,7 @@ class PostgresLedger : public Ledger {
   void clear() override;
 
  private:
+  void begin(const std::string& what);
   bool exists();
 
   const std::string ledger_;

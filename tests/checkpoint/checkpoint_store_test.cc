@@ -406,14 +406,20 @@ TEST_F(CheckpointStoreTest, LeavesAKeyThatIsNoneAsItIs) {
   expect_refused("not a JSON array of strings: not json");
 }
 
-// The end of a done range was once taken for granted.
-TEST_F(CheckpointStoreTest, LeavesADoneRangeWithoutAnEndAsItIs) {
+// The end of a done range, or of one in doubt, was once taken for granted.
+TEST_F(CheckpointStoreTest, LeavesARangeWithoutAnEndAsItIs) {
   CheckpointStore::open(file_).start(full_run(), "users", {});
   SqliteConnection(file_.string(), Mode::read_write)
       .execute(
           "DROP TABLE done_range; CREATE TABLE done_range (upto, after, place); "
           "INSERT INTO done_range VALUES (NULL, NULL, 0)");
 
+  expect_refused("not a JSON array of strings");
+
+  SqliteConnection(file_.string(), Mode::read_write)
+      .execute(
+          "DELETE FROM done_range; DROP TABLE in_doubt; CREATE TABLE in_doubt (upto, after, mark); "
+          "INSERT INTO in_doubt VALUES (NULL, NULL, '7')");
   expect_refused("not a JSON array of strings");
 }
 

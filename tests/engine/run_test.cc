@@ -169,6 +169,19 @@ TEST_F(RunTest, FailsAsTargetUnreachable) {
   EXPECT_EQ(start().exit_code, ExitCode::target_unreachable);
 }
 
+// A server that died while a worker, or the planner, was connecting ended the whole run.
+TEST_F(RunTest, TriesAgainWhereTheConnectionIsLostAtTheStart) {
+  put_rows(100);
+  script_.fail("make_source", 1, connection_lost());
+  script_.fail("make_runner_parts", 1, connection_lost());
+  script_.fail("make_runner_parts", 3, connection_lost());
+
+  const RunOutcome outcome = start();
+
+  EXPECT_EQ(outcome.state, RunState::complete) << outcome.reason;
+  EXPECT_EQ(target_.values(), transformed_source());
+}
+
 TEST_F(RunTest, FailsWhenAWorkerCannotStart) {
   put_rows(100);
   options_.workers = 1;

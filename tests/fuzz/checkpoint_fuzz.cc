@@ -41,6 +41,7 @@ SavedRun half_way() {
   run.watermark = Key{{"7000"}};
   run.end_key = Key{{"10000"}};
   run.done_ahead = {{Key{{"8000"}}, Key{{"9000"}}}};
+  run.in_doubt = {{Key{{"7000"}}, Key{{"8000"}}, "734"}};
   return run;
 }
 

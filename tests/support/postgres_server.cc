@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <sstream>
 #include <stdexcept>
 
 #include "program.h"
@@ -99,11 +100,27 @@ void PostgresServer::start() {
   if (!wait_until(has_started)) throw std::runtime_error(read_file(folder_ / "server.log"));
 }
 
+pid_t PostgresServer::postmaster() const {
+  const pid_t pid = std::atoi(read_file(folder_ / "data/postmaster.pid").c_str());
+  if (pid <= 1) throw std::runtime_error("no postmaster.pid in " + folder());
+  return pid;
+}
+
 void PostgresServer::kill() {
   connection_.reset();
-  const int pid = std::atoi(read_file(folder_ / "data/postmaster.pid").c_str());
-  if (pid <= 1) throw std::runtime_error("no postmaster.pid in " + folder());
-  ::kill(pid, SIGKILL);
+  ::kill(postmaster(), SIGKILL);
+}
+
+void PostgresServer::kill_all() {
+  connection_.reset();
+  const pid_t server = postmaster();
+  const std::string of_server =
+      "/proc/" + std::to_string(server) + "/task/" + std::to_string(server) + "/children";
+  // Stopped, so that it starts no other while they are counted.
+  ::kill(server, SIGSTOP);
+  std::istringstream children(read_file(of_server));
+  ::kill(server, SIGKILL);
+  for (pid_t child = 0; children >> child;) ::kill(child, SIGKILL);
 }
 
 PgConnection& PostgresServer::connection() {

@@ -5,6 +5,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 
@@ -25,8 +27,10 @@ class PostgresServer {
   std::string url(const std::string& userinfo = "postgres") const;
   std::string folder() const { return folder_.path().string(); }
 
-  // kill -9 of the postmaster; its sessions follow.
+  // kill -9 of the postmaster; its sessions follow when they find out.
   void kill();
+  // kill -9 of the postmaster and of every session and worker it has.
+  void kill_all();
   // Starts it again; waits until it answers.
   void start();
 
@@ -36,6 +40,7 @@ class PostgresServer {
 
  private:
   void control(const std::string& words);
+  pid_t postmaster() const;
   PgConnection& connection();
 
   TempFolder folder_;
