@@ -16,10 +16,11 @@ namespace backfill {
 namespace {
 
 std::unique_ptr<Database> connect(const std::string& url, const std::string& job,
-                                  const std::string& role, ExitCode unreachable) {
+                                  const std::string& role, ExitCode unreachable,
+                                  const std::shared_ptr<OwnTransactions>& own) {
   try {
     if (is_sqlite_url(url)) return std::make_unique<SqliteDatabase>(url, job);
-    return std::make_unique<PostgresDatabase>(url, job, role);
+    return std::make_unique<PostgresDatabase>(url, job, role, own);
   } catch (const Error& error) {
     throw error.exit_code() == ExitCode::failed ? error.ending_with(unreachable) : error;
   }
@@ -138,6 +139,22 @@ std::vector<int> key_positions(const Layout& layout) {
   return positions;
 }
 
+// Numbers and the like sort everywhere as they do here; text does by its collation, and what a
+// database's own is called by the same name may be another one in the next.
+bool has_same_key_order(const Assembly& assembly) {
+  const bool same_database =
+      assembly.source_table.database_identity == assembly.target_table.database_identity;
+  for (const int at : assembly.write.key) {
+    const WriteColumn& column = assembly.write.columns[static_cast<std::size_t>(at)];
+    const Column& source = column.column;
+    if (source.dynamic || source.oid != column.target.oid) return false;
+    if (source.collation.empty() && column.target.collation.empty()) continue;
+    if (source.collation != column.target.collation) return false;
+    if (!same_database && source.collation != "pg_catalog.\"C\"") return false;
+  }
+  return true;
+}
+
 // A version that is not written would be compared with nothing, and no row be replaced.
 std::string version_column(const Assembly& assembly) {
   const std::string& name = assembly.job.target.version_column;
@@ -189,6 +206,27 @@ bool can_push_down(const Assembly& assembly) {
   return assembly.target->pushes_down(write);
 }
 
+// A row that changes in place is told by its guard. A source that cannot be validated is copied as
+// it is: `plan` says so.
+void decide_consistency(Assembly& assembly) {
+  assembly.consistency = assembly.job.source.consistency;
+  if (assembly.layout.in_place) assembly.consistency = Consistency::none;
+  if (assembly.consistency == Consistency::validate) {
+    assembly.why_not_validated = assembly.source->why_not_validated();
+    if (!assembly.why_not_validated.empty()) assembly.consistency = Consistency::none;
+  }
+  if (assembly.consistency == Consistency::lock) {
+    if (const std::string why = assembly.source->why_not_locked(); !why.empty()) {
+      throw Error(ExitCode::unsafe, fmt::format("source.consistency = \"lock\": {}; use "
+                                                "\"validate\"",
+                                                why));
+    }
+  }
+  assembly.read.locks = assembly.consistency == Consistency::lock;
+  assembly.write.levels = assembly.consistency != Consistency::none;
+  assembly.write.same_key_order = has_same_key_order(assembly);
+}
+
 void decide_ledger(Assembly& assembly) {
   const LedgerMode mode = assembly.job.target.ledger;
   const bool wanted =
@@ -201,8 +239,9 @@ void decide_ledger(Assembly& assembly) {
 Assembly assemble(const Job& job) {
   Assembly assembly;
   assembly.job = job;
-  assembly.source = connect(job.source.url, job.name, "source", ExitCode::source_unreachable);
-  assembly.target = connect(job.target.url, job.name, "target", ExitCode::target_unreachable);
+  const auto own = std::make_shared<OwnTransactions>();
+  assembly.source = connect(job.source.url, job.name, "source", ExitCode::source_unreachable, own);
+  assembly.target = connect(job.target.url, job.name, "target", ExitCode::target_unreachable, own);
 
   LayoutRequest request;
   look(ExitCode::source_unreachable, [&] {
@@ -239,6 +278,7 @@ Assembly assemble(const Job& job) {
   assembly.write.key = key_positions(assembly.layout);
   assembly.write.mode = request.mode;
   if (request.mode == WriteMode::upsert) assembly.write.version_column = version_column(assembly);
+  look(ExitCode::source_unreachable, [&] { decide_consistency(assembly); });
   decide_ledger(assembly);
   if (can_push_down(assembly)) assembly.write.from = assembly.read;
 
@@ -276,7 +316,7 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
     std::unique_ptr<Target> target =
         reach(ExitCode::target_unreachable, [&] { return assembly.target->make_target(write); });
     return ChunkRunner::Parts{std::move(source), std::move(transform), std::move(target),
-                              write.from.has_value()};
+                              write.from.has_value(), assembly.consistency};
   };
   reach(ExitCode::target_unreachable, [&] {
     if (write.ledger) parts.ledger = assembly.target->make_ledger(write);

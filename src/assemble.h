@@ -28,6 +28,8 @@ struct Assembly {
   Layout layout;
   ReadSpec read;
   WriteSpec write;
+  Consistency consistency = Consistency::none;  // as it can be had, for a copy
+  std::string why_not_validated;                // though the job asks for it; empty: it is
   std::string ledger_reason;  // why doing a batch twice would do harm; empty: it would not
   Fingerprint fingerprint;
 };

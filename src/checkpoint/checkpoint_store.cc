@@ -73,12 +73,12 @@ class Snapshot {
   SqliteConnection& connection_;
 };
 
-// True when the file is a checkpoint, false when it is an empty database. In one snapshot: a run
-// may be making the schema this very moment.
-bool check_format(SqliteConnection& connection, const std::filesystem::path& path) {
+// The file's format; 0 when it is an empty database. In one snapshot: a run may be making the
+// schema this very moment.
+std::int64_t check_format(SqliteConnection& connection, const std::filesystem::path& path) {
   const Snapshot snapshot(connection);
   const std::int64_t application = pragma(connection, "application_id");
-  if (application == 0 && is_empty(connection)) return false;
+  if (application == 0 && is_empty(connection)) return 0;
   if (application != kCheckpointApplicationId) {
     throw Error(ExitCode::usage, left_as_it_is(path, "it is a SQLite database of another program"));
   }
@@ -88,12 +88,15 @@ bool check_format(SqliteConnection& connection, const std::filesystem::path& pat
                                                          " is newer than this program's " +
                                                          std::to_string(kCheckpointFormat)));
   }
-  return true;
+  if (format < 1) throw Error(ExitCode::usage, left_as_it_is(path, "it has no format"));
+  return format;
 }
 
-void create_schema(SqliteConnection& connection) {
+// From `format`, 0 for an empty database, to today's.
+void make_schema(SqliteConnection& connection, std::int64_t format) {
+  if (format == kCheckpointFormat) return;
   SqliteTransaction transaction(connection);
-  connection.execute(kCheckpointSchema);
+  connection.execute(format == 0 ? kCheckpointSchema : kUpgradeFromFormat1);
   connection.execute("PRAGMA application_id = " + std::to_string(kCheckpointApplicationId));
   connection.execute("PRAGMA user_version = " + std::to_string(kCheckpointFormat));
   transaction.commit();
@@ -101,14 +104,14 @@ void create_schema(SqliteConnection& connection) {
 
 // Opens and checks; whatever is wrong with the file itself is a matter of usage.
 std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path,
-                                               SqliteConnection::Mode mode, bool& has_schema) {
+                                               SqliteConnection::Mode mode, std::int64_t& format) {
   // SQLite would take a single byte, whatever it is, for an empty database.
   if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) == 1) {
     throw Error(ExitCode::usage, left_as_it_is(path, "it is not a database"));
   }
   try {
     auto connection = std::make_unique<SqliteConnection>(path.string(), mode);
-    has_schema = check_format(*connection, path);
+    format = check_format(*connection, path);
     return connection;
   } catch (const Error& error) {
     if (error.exit_code() == ExitCode::usage || error.kind() == ErrorKind::retry) throw;
@@ -197,18 +200,18 @@ const char* run_state_name(RunState state) { return kStateNames[static_cast<std:
 
 CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
   create_file(path);
-  bool has_schema = false;
-  auto connection = open_checked(path, SqliteConnection::Mode::read_write, has_schema);
+  std::int64_t format = 0;
+  auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
   connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  if (!has_schema) create_schema(*connection);
+  make_schema(*connection, format);
   return CheckpointStore(std::move(connection));
 }
 
 std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
-  bool has_schema = false;
-  auto connection = open_checked(path, SqliteConnection::Mode::read_only, has_schema);
-  if (!has_schema) return std::nullopt;
+  std::int64_t format = 0;
+  auto connection = open_checked(path, SqliteConnection::Mode::read_only, format);
+  if (format == 0) return std::nullopt;
   return CheckpointStore(std::move(connection));
 }
 
@@ -258,7 +261,20 @@ std::optional<SavedRun> CheckpointStore::load() {
     const std::optional<Key> after = range.maybe_key();
     run.done_ahead.push_back({after, *range.maybe_key()});
   }
+  load_doubts(run);
   return run;
+}
+
+// A file of an older format that is only looked at has none.
+void CheckpointStore::load_doubts(SavedRun& run) {
+  if (pragma(*connection_, "user_version") < kCheckpointFormat) return;
+  SqliteStatement doubts = connection_->prepare("SELECT after, upto, mark FROM in_doubt");
+  while (doubts.step()) {
+    Reader doubt(doubts);
+    const std::optional<Key> after = doubt.maybe_key();
+    const std::optional<Key> upto = doubt.maybe_key();
+    run.in_doubt.push_back({after, *upto, doubt.text()});
+  }
 }
 
 FingerprintFields CheckpointStore::fingerprint() {
@@ -271,15 +287,18 @@ FingerprintFields CheckpointStore::fingerprint() {
 void CheckpointStore::start(const SavedRun& run, const std::string& job,
                             const FingerprintFields& fingerprint) {
   SqliteTransaction transaction(*connection_);
-  for (const char* table : {"job", "run", "watermark", "done_range", "dead_letter", "sample"}) {
+  for (const char* table :
+       {"job", "run", "watermark", "done_range", "in_doubt", "dead_letter", "sample"}) {
     connection_->execute(std::string("DELETE FROM ") + table);
   }
   job_ = job;
   saved_watermark_.reset();
   saved_ranges_.reset();
+  saved_doubts_.reset();
   write_fingerprint(fingerprint);
   write_run(run);
   write_watermark(run);
+  write_doubts(run);
   transaction.commit();
 }
 
@@ -307,6 +326,7 @@ void CheckpointStore::save(const SavedRun& run, const std::vector<DeadLetter>& d
   SqliteTransaction transaction(*connection_);
   write_run(run);
   write_watermark(run);
+  write_doubts(run);
   if (!dead_letters.empty()) {
     SqliteStatement statement = connection_->prepare(
         "INSERT OR REPLACE INTO dead_letter (key, code, message, \"values\", recorded_at) VALUES "
@@ -413,6 +433,18 @@ void CheckpointStore::write_watermark(const SavedRun& run) {
     statement.run();
   }
   saved_ranges_ = run.done_ahead;
+}
+
+void CheckpointStore::write_doubts(const SavedRun& run) {
+  if (run.in_doubt == saved_doubts_) return;
+  connection_->execute("DELETE FROM in_doubt");
+  SqliteStatement statement =
+      connection_->prepare("INSERT INTO in_doubt (upto, after, mark) VALUES (?, ?, ?)");
+  for (const Doubt& doubt : run.in_doubt) {
+    Binder(statement).key(doubt.upto).key(doubt.after).text(doubt.mark);
+    statement.run();
+  }
+  saved_doubts_ = run.in_doubt;
 }
 
 }  // namespace backfill

@@ -4,8 +4,8 @@
 // step counts (journal WAL, synchronous FULL). It stores and never interprets; deciding what
 // a saved run means is the engine's.
 //
-// Readable with the sqlite3 shell: tables job, run, watermark, done_range, dead_letter,
-// sample, control. Created readable by its owner only.
+// Readable with the sqlite3 shell: tables job, run, watermark, done_range, in_doubt,
+// dead_letter, sample, control. Created readable by its owner only.
 //
 // One thread at a time; other processes may read while a run writes.
 
@@ -69,6 +69,8 @@ class CheckpointStore {
 
   void write_run(const SavedRun& run);
   void write_watermark(const SavedRun& run);
+  void write_doubts(const SavedRun& run);
+  void load_doubts(SavedRun& run);
   void write_fingerprint(const FingerprintFields& fingerprint);
 
   std::unique_ptr<SqliteConnection> connection_;
@@ -76,6 +78,7 @@ class CheckpointStore {
   // What this object has written, so that a step writes only what changed; none: nothing yet.
   std::optional<Key> saved_watermark_;
   std::optional<std::vector<DoneRange>> saved_ranges_;
+  std::optional<std::vector<Doubt>> saved_doubts_;
 };
 
 }  // namespace backfill

@@ -57,6 +57,7 @@ struct SavedRun {
   std::optional<Key> watermark;
   std::optional<Key> end_key;  // none: the table was empty
   std::vector<DoneRange> done_ahead;
+  std::vector<Doubt> in_doubt;
 };
 
 // Names in order, values as text: what decides which rows become what.

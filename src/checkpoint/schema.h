@@ -8,7 +8,7 @@
 namespace backfill {
 
 inline constexpr int kCheckpointApplicationId = 0x4246494C;  // "BFIL"
-inline constexpr int kCheckpointFormat = 1;
+inline constexpr int kCheckpointFormat = 2;
 
 inline constexpr const char* kCheckpointSchema = R"sql(
 CREATE TABLE job (
@@ -35,6 +35,8 @@ CREATE TABLE watermark (
   end_key TEXT);                          -- the last key when the run started; NULL: the table was empty
 CREATE TABLE done_range (                 -- done above the watermark: after < key <= upto
   upto TEXT PRIMARY KEY NOT NULL, after TEXT, place INTEGER NOT NULL);
+CREATE TABLE in_doubt (                   -- batches that may be in the target and were not validated
+  upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL);
 CREATE TABLE dead_letter (
   key TEXT PRIMARY KEY NOT NULL,          -- a JSON array
   code TEXT NOT NULL,                     -- SQLSTATE or SQLite code; transform: the plugin rejected it
@@ -49,5 +51,9 @@ CREATE TABLE sample (                     -- one every few seconds of a run
 CREATE TABLE control (                    -- settings changed while a run goes on
   key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL, set_at TEXT NOT NULL);
 )sql";
+
+// What makes a file of format 1 one of today's.
+inline constexpr const char* kUpgradeFromFormat1 =
+    "CREATE TABLE in_doubt (upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL)";
 
 }  // namespace backfill

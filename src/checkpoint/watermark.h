@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/chunk.h"
@@ -23,6 +24,16 @@ struct DoneRange {
   Key upto;
 
   bool operator==(const DoneRange&) const = default;
+};
+
+// A batch whose transaction, of this mark, may have committed, and whose rows were not validated
+// since.
+struct Doubt {
+  std::optional<Key> after;
+  Key upto;
+  std::string mark;
+
+  bool operator==(const Doubt&) const = default;
 };
 
 class Watermark {

@@ -134,13 +134,10 @@ void print_index_advice(const Assembly& assembly) {
     return;
   }
   const auto& fillfactor = assembly.target_table.fillfactor;
-  if (!fillfactor || *fillfactor < kRoomyFillfactor) {
-    return;
-  }
+  if (!fillfactor || *fillfactor < kRoomyFillfactor) return;
   fmt::print(
       "  fillfactor is {}: a page has little room for new versions of its rows, so most updates "
-      "add "
-      "an entry to every index; a table written with ALTER TABLE {} SET (fillfactor = 50) is "
+      "add an entry to every index; a table written with ALTER TABLE {} SET (fillfactor = 50) is "
       "updated several times as fast, but that holds for rows stored after it (VACUUM FULL stores "
       "all of them anew, and locks the table)\n",
       *fillfactor, assembly.target_table.name);
@@ -153,11 +150,27 @@ void print_live_write_hazard(const Assembly& assembly) {
         "redone; no newer value is overwritten\n");
     return;
   }
-  if (assembly.job.source.consistency == Consistency::none) return;
+  switch (assembly.consistency) {
+    case Consistency::validate:
+      fmt::print(
+          "  live writes: after each commit the source is looked at again, and rows that changed "
+          "or went since they were read are set right; the application must write the source "
+          "first and the target second\n");
+      return;
+    case Consistency::lock:
+      fmt::print(
+          "  live writes: rows are locked (FOR SHARE) from their read to their commit; the "
+          "application must write the source first and the target second\n");
+      return;
+    case Consistency::none:
+      break;
+  }
   fmt::print(
-      "  live writes: rows that change in the source between their read and their write are not "
-      "looked at again by this version; what the application does not write to the target itself "
-      "may be stale\n");
+      "  live writes: {}; a row that changes between its read and its write is copied as "
+      "it was{}\n",
+      assembly.why_not_validated.empty() ? "source.consistency = \"none\""
+                                         : assembly.why_not_validated,
+      assembly.why_not_validated.empty() ? "" : "; verify the target afterwards");
 }
 
 void print_hazards(const Assembly& assembly) {

@@ -46,6 +46,10 @@ void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKin
   for (const std::string& name : assembly.job.ignored) {
     log.write(LogLevel::warning, "this version does not act on a key of the job", {{"key", name}});
   }
+  if (!assembly.why_not_validated.empty()) {
+    log.write(LogLevel::warning, "rows that change while they are copied may be stale",
+              {{"reason", assembly.why_not_validated}});
+  }
   log.write(LogLevel::info, kind == StartKind::resumed ? "resume" : "start",
             {{"run_id", run.run_id},
              {"source", assembly.source_table.name},
@@ -54,6 +58,10 @@ void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKin
              {"workers", std::to_string(assembly.job.workers)},
              {"after", run.watermark ? run.watermark->display() : "start"},
              {"end_key", run.end_key ? run.end_key->display() : "none: the table is empty"}});
+  if (!run.in_doubt.empty()) {
+    log.write(LogLevel::info, "batches that a crash left in doubt are levelled first",
+              {{"batches", std::to_string(run.in_doubt.size())}});
+  }
 }
 
 void log_end(Log& log, const RunOutcome& outcome) {
@@ -215,6 +223,9 @@ ExitCode run_command(const Options& options) {
   SavedRun start = decision.kind == StartKind::resumed
                        ? resumed_run(*saved, decision)
                        : patiently([&] { return new_run(assembly); });
+  // What a forgotten run left in doubt is in the target all the same.
+  const bool same_rows = saved && saved_fields == assembly.fingerprint;
+  if (decision.kind == StartKind::fresh && same_rows) start.in_doubt = saved->in_doubt;
   start.workers = job.workers;
   start.batch_size = job.batch.size;
   RunParts parts = patiently([&] {

@@ -87,6 +87,25 @@ std::string display_value(Kind kind, std::string_view bytes) {
   return hex(bytes);
 }
 
+// Returns where the cells end.
+std::size_t split(std::string_view tuple, std::size_t fields, std::vector<Cell>& cells) {
+  if (tuple.size() < 2 || big_endian(tuple.substr(0, 2)) != fields) {
+    bad_tuple("another number of fields than columns");
+  }
+  std::size_t at = 2;
+  for (Cell& cell : cells) {
+    if (tuple.size() - at < 4) bad_tuple("a length is cut off");
+    const auto length = static_cast<std::int32_t>(big_endian(tuple.substr(at, 4)));
+    at += 4;
+    if (length < -1) bad_tuple("a length below -1");
+    cell = Cell{tuple.data() + at, length};
+    if (length <= 0) continue;
+    if (tuple.size() - at < static_cast<std::size_t>(length)) bad_tuple("a value is cut off");
+    at += static_cast<std::size_t>(length);
+  }
+  return at;
+}
+
 }  // namespace
 
 std::string_view Batch::tuple(std::size_t row) const { return tuples(row, row + 1); }
@@ -135,22 +154,14 @@ void Batch::append_cell(const Cell& cell) {
 }
 
 void read_cells(std::string_view tuple, std::size_t fields, std::vector<Cell>& cells) {
-  if (tuple.size() < 2 || big_endian(tuple.substr(0, 2)) != fields) {
-    bad_tuple("another number of fields than columns");
-  }
   cells.resize(fields);
-  std::size_t at = 2;
-  for (Cell& cell : cells) {
-    if (tuple.size() - at < 4) bad_tuple("a length is cut off");
-    const auto length = static_cast<std::int32_t>(big_endian(tuple.substr(at, 4)));
-    at += 4;
-    if (length < -1) bad_tuple("a length below -1");
-    cell = Cell{tuple.data() + at, length};
-    if (length <= 0) continue;
-    if (tuple.size() - at < static_cast<std::size_t>(length)) bad_tuple("a value is cut off");
-    at += static_cast<std::size_t>(length);
-  }
-  if (at != tuple.size()) bad_tuple("bytes are left over");
+  if (split(tuple, fields, cells) != tuple.size()) bad_tuple("bytes are left over");
+}
+
+void read_first_cells(std::string_view tuple, std::size_t fields, std::size_t count,
+                      std::vector<Cell>& cells) {
+  cells.resize(count);
+  split(tuple, fields, cells);
 }
 
 DynamicCell read_dynamic(const Cell& cell) {

@@ -63,6 +63,9 @@ class Batch {
 // Splits a tuple into cells; `cells` is resized to the number of fields and points into the
 // tuple. Throws Error(stop) when the bytes are not a tuple of `fields` fields.
 void read_cells(std::string_view tuple, std::size_t fields, std::vector<Cell>& cells);
+// Likewise the first `count` fields of a tuple that has `fields`; the others are not looked at.
+void read_first_cells(std::string_view tuple, std::size_t fields, std::size_t count,
+                      std::vector<Cell>& cells);
 
 // The kind and value of a dynamic cell. Throws Error(stop) when the cell has no such prefix.
 struct DynamicCell {

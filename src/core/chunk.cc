@@ -21,6 +21,7 @@ PhaseTimes& PhaseTimes::operator+=(const PhaseTimes& other) {
   read += other.read;
   transform += other.transform;
   write += other.write;
+  validate += other.validate;
   return *this;
 }
 

@@ -23,6 +23,9 @@ struct Chunk {
   std::int64_t keys =
       0;  // keys the planner saw in the range, before any `where`; an estimate later
   std::int64_t size = 0;  // rows the sizer asked for when this chunk was cut
+  // Not empty: what the transaction of this mark wrote in the range is to be levelled; nothing is
+  // copied.
+  std::string mark;
 
   // `chunk 41 (40001..41000]`
   std::string display() const;
@@ -55,9 +58,10 @@ struct PhaseTimes {
   std::chrono::nanoseconds read{0};
   std::chrono::nanoseconds transform{0};
   std::chrono::nanoseconds write{0};
+  std::chrono::nanoseconds validate{0};
 
   PhaseTimes& operator+=(const PhaseTimes& other);
-  std::chrono::nanoseconds total() const { return read + transform + write; }
+  std::chrono::nanoseconds total() const { return read + transform + write + validate; }
 };
 
 // What a worker says of a chunk that is done: committed in the target, not yet in the checkpoint.

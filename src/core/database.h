@@ -34,6 +34,10 @@ class Database {
   // A column that changes whenever a row does, where the database has one.
   virtual std::optional<Column> row_version() const = 0;
 
+  // As a source: why its rows cannot be seen to have changed, or cannot be locked; empty: they can.
+  virtual std::string why_not_validated() = 0;
+  virtual std::string why_not_locked() = 0;
+
   // As a target: takes PostgreSQL's binary form of every type.
   virtual bool reads_binary() const = 0;
   // As a target: Target::write_from_source does for spec.from what rows in batches would do.

@@ -23,6 +23,13 @@ struct Statement {
   std::string sql;
 };
 
+// How a copy is kept from being stale while applications write.
+enum class Consistency {
+  validate,  // by looking at the source again after the commit
+  lock,      // by locking the rows that are read until the commit
+  none,
+};
+
 // What every Source of a run reads.
 struct ReadSpec {
   std::string table;                 // as SQL, qualified
@@ -30,6 +37,7 @@ struct ReadSpec {
   std::vector<Column> key;           // in key order
   std::string where;                 // as SQL; empty: every row
   std::size_t bytes_max = 16 << 20;  // of a batch
+  bool locks = false;                // a read locks its rows against changes until release()
 };
 
 class Source {
@@ -55,6 +63,23 @@ class Source {
 
   // Replaces `batch` by those rows among `keys` that are there and match `where`.
   virtual void read_keys(const std::vector<Key>& keys, Batch& batch) = 0;
+
+  // The present moment of the database, for may_have_changed.
+  virtual std::string moment() = 0;
+
+  // Whether any of the `rows` rows that a read found in the chunk, after `since`, may have changed
+  // or gone by now, or will have when a transaction under way commits. In doubt true, and always
+  // when `rows` is not known.
+  virtual bool may_have_changed(const Chunk& chunk, const std::string& since,
+                                std::optional<std::int64_t> rows) = 0;
+
+  // Transactions under way that may have changed rows of the table; empty: none.
+  virtual std::string writers() = 0;
+  // Whether all of these have ended.
+  virtual bool have_ended(const std::string& writers) = 0;
+
+  // Lets go of the rows that a read locked. True when nobody can have changed them until now.
+  virtual bool release() noexcept = 0;
 
   // The same keys in the database's order.
   virtual std::vector<Key> in_key_order(std::vector<Key> keys) = 0;

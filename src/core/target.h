@@ -33,6 +33,9 @@ struct WriteSpec {
   std::string version_column;  // upsert only: a row with a lower or equal version does not replace;
                                // empty: none
   std::optional<LedgerSpec> ledger;  // none: no ledger is kept
+  bool levels = false;               // what is written may have to be levelled
+  // Whether the target has the key in the source's order, so that a chunk is a range there too.
+  bool same_key_order = false;
   // Positions in `columns` of the key, in the order of the source's key; empty: as they stand.
   std::vector<int> key;
   // Pushdown: what the source reads, where that is in the target's own database and nothing but
@@ -53,6 +56,26 @@ struct RowReject {
   std::size_t row;
   std::string code;
   std::string message;
+};
+
+// Of a transaction.
+enum class Fate {
+  committed,
+  aborted,
+  unknown,  // a server that crashed since may have given its number to another
+};
+
+// What levelling came to.
+struct LevelReport {
+  std::int64_t updated = 0;
+  std::int64_t deleted = 0;
+  std::vector<RowReject> rejects;
+};
+
+// Of a chunk written from where it is.
+struct PushdownReport {
+  RowCounts rows;
+  bool wrote_all = false;  // each row that was read was written, and they were rows.read
 };
 
 // A range that the ledger says is written.
@@ -79,13 +102,27 @@ class Target {
   // Writes all rows of the chunk from where they are, by one statement of the database, in the
   // transaction begun; only where the spec says `from`. Sets read, written and unchanged. Rows
   // that the database refuses are an Error(reject), as with write.
-  virtual RowCounts write_from_source(const Chunk& chunk) = 0;
+  virtual PushdownReport write_from_source(const Chunk& chunk) = 0;
 
   // Locks these rows until the transaction ends, so that a read from now on stays true.
   virtual void lock(const std::vector<Key>& keys) = 0;
 
   // Commits, with the ledger's row for the chunk and its counts where a ledger is kept.
   virtual void commit(const Chunk& chunk, const RowCounts& rows) = 0;
+
+  // Tells what the transaction begun writes from what anybody else does, also later on; another
+  // one when a write had to begin it anew. Empty where nobody else can write until it ends.
+  virtual std::string mark() = 0;
+
+  // Levels the rows that the transaction `mark` wrote in the chunk's range and that nobody has
+  // written since: they become as in `rows`, which is all that the source has there now; those
+  // that are not in `rows` go, unless the write mode only updates. A transaction of its own, after
+  // the end of `mark`.
+  virtual LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) = 0;
+
+  // What became of a transaction whose commit may have been lost on its way. Error(retry) while it
+  // may still do either.
+  virtual Fate fate(const std::string& mark) = 0;
 
   // Ends a transaction that will not be committed; harmless when there is none.
   virtual void rollback() noexcept = 0;

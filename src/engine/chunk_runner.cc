@@ -10,6 +10,9 @@ namespace {
 
 constexpr int kRoundsBeforeLock = 3;  // of rows that keep changing under us
 constexpr std::int64_t kRoundsMax = 100;
+constexpr Duration kShortWait = std::chrono::milliseconds(2);  // for others' transactions
+constexpr Duration kLongWait = std::chrono::seconds(2);
+constexpr int kReadsInTurn = 8;  // after one that had to be done twice
 
 bool is_connection_loss(const Error& error) {
   return error.code().starts_with("08") || error.code().starts_with("57P") ||
@@ -20,6 +23,13 @@ bool is_connection_loss(const Error& error) {
 Error in_chunk(const Chunk& chunk, const Error& error) {
   const bool names_it = std::string_view(error.what()).find(chunk.display()) != std::string::npos;
   return names_it ? error : error.within(chunk.display());
+}
+
+void add(ChunkReport part, ChunkReport& report) {
+  report.rows += part.rows;
+  report.bytes += part.bytes;
+  report.times += part.times;
+  for (DeadLetter& letter : part.dead_letters) report.dead_letters.push_back(std::move(letter));
 }
 
 class Stopwatch {
@@ -39,11 +49,14 @@ class Stopwatch {
 }  // namespace
 
 ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions& backoff,
-                         Clock& clock, Log& log, KeepDeadLetters keep_dead_letters)
-    : source_(std::move(parts.source)),
+                         Clock& clock, Log& log, KeepDeadLetters keep_dead_letters,
+                         Validator::NoteDoubt note_doubt)
+    : source_(std::move(parts.source), parts.consistency == Consistency::validate),
       transform_(std::move(parts.transform)),
       target_(std::move(parts.target)),
       pushes_down_(parts.pushes_down),
+      consistency_(parts.consistency),
+      validator_(parts.consistency, source_, *target_, std::move(note_doubt)),
       layout_(layout),
       read_columns_(layout.read_columns()),
       backoff_(backoff),
@@ -70,9 +83,10 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
   Rejects rejects = Rejects::fail;
   while (true) {
     try {
-      return attempt(chunk, rejects, backoff.retries() > 0, report);
+      return attempt(chunk, rejects, backoff.retries() > 0, report, stop);
     } catch (const Error& error) {
       target_->rollback();
+      if (consistency_ == Consistency::lock) source_.source().release();
       switch (error.kind()) {
         case ErrorKind::reject:
           if (side_ == ExitCode::source_unreachable)
@@ -97,7 +111,9 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
 }
 
 void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded,
-                          ChunkReport& report) {
+                          ChunkReport& report, std::stop_token stop) {
+  if (!chunk.mark.empty()) return level_once(chunk, report, stop);
+  if (!sent_.mark.empty() && settle(chunk, report, stop)) return;
   ChunkReport part;
   if (may_be_recorded) {
     side_ = ExitCode::target_unreachable;
@@ -110,55 +126,159 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
 
   // Which rows are bad is found by rows that travel.
   if (pushes_down_ && rejects == Rejects::fail) {
-    push_down(chunk, part);
+    push_down(chunk, part, stop);
   } else {
-    read_and_write(chunk, rejects, part);
+    read_and_write(chunk, rejects, part, stop);
   }
-
-  report.rows += part.rows;
-  report.bytes += part.bytes;
-  report.times += part.times;
-  for (DeadLetter& letter : part.dead_letters) report.dead_letters.push_back(std::move(letter));
+  add(std::move(part), report);
 }
 
-void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part) {
+// An attempt whose commit was sent before the connection was lost: whether it is in the target;
+// then it is brought to its end.
+bool ChunkRunner::settle(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
   side_ = ExitCode::target_unreachable;
-  const Stopwatch watch(clock_, part.times.write);
-  target_->begin(chunk);
+  const Fate fate = target_->fate(sent_.mark);
+  Sent sent = std::exchange(sent_, Sent());
+  if (fate == Fate::aborted) return false;
+  level(chunk, sent.mark, sent.part, stop);
+  if (fate == Fate::unknown) return false;
+  add(std::move(sent.part), report);
+  return true;
+}
+
+void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part, std::stop_token stop) {
+  side_ = ExitCode::source_unreachable;
+  const std::string moment = consistency_ == Consistency::validate ? source_.source().moment() : "";
+  side_ = ExitCode::target_unreachable;
+  begin(chunk, part);
   // One statement reads, changes and writes.
   failpoint("chunk.after_read");
   failpoint("chunk.after_transform");
-  part.rows = target_->write_from_source(chunk);
-  target_->commit(chunk, part.rows);
-}
-
-void ChunkRunner::read_and_write(const Chunk& chunk, Rejects rejects, ChunkReport& part) {
-  side_ = ExitCode::source_unreachable;
-  {
-    const Stopwatch watch(clock_, part.times.read);
-    source_.read(chunk, batch_);
-  }
-  if (next_ && !pushes_down_) source_.begin(*next_);
-  failpoint("chunk.after_read");
-  part.rows.read = static_cast<std::int64_t>(batch_.rows());
-  part.bytes = batch_.bytes();
-  if (!batch_.empty()) write_batch(chunk, rejects, part);
-}
-
-void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, ChunkReport& part) {
-  side_ = ExitCode::target_unreachable;
-  const Batch& rows = transform(batch_, part);
-  // Nothing to write needs no transaction; doing it again after a crash gives the same answer.
-  if (rows.empty()) return;
+  PushdownReport written;
   {
     const Stopwatch watch(clock_, part.times.write);
-    target_->begin(chunk);
+    written = target_->write_from_source(chunk);
   }
-  const WriteReport written = write_rows(batch_, rows, rejects, part);
+  part.rows = written.rows;
+  commit(chunk, part);
+  was_locked_ = consistency_ == Consistency::lock;
+  validate(chunk, moment, written.wrote_all ? std::optional(part.rows.read) : std::nullopt, part,
+           stop);
+}
+
+void ChunkRunner::read(const Chunk& chunk, ChunkReport& part) {
+  side_ = ExitCode::source_unreachable;
+  const Stopwatch watch(clock_, part.times.read);
+  source_.read(chunk, batch_);
+  part.rows.read = static_cast<std::int64_t>(batch_.rows());
+  part.bytes = batch_.bytes();
+}
+
+// Where applications write all the time to a target that is ours alone meanwhile, a chunk is read
+// after its transaction has begun: what was read before would have to be read again.
+void ChunkRunner::read_and_write(const Chunk& chunk, Rejects rejects, ChunkReport& part,
+                                 std::stop_token stop) {
+  const bool in_turn = reads_in_turn_ > 0;
+  if (in_turn) {
+    --reads_in_turn_;
+    begin(chunk, part);
+  }
+  read(chunk, part);
+  const bool may_read_ahead = !pushes_down_ && consistency_ != Consistency::lock && !in_turn;
+  if (next_ && next_->mark.empty() && may_read_ahead) source_.begin(*next_);
+  failpoint("chunk.after_read");
+  const std::string moment = source_.moment();
+  if (!batch_.empty()) write_batch(chunk, rejects, in_turn, part);
+  if (in_turn) target_->rollback();
+  was_locked_ = consistency_ == Consistency::lock && source_.source().release();
+  validate(chunk, moment, part.rows.read, part, stop);
+}
+
+void ChunkRunner::begin(const Chunk& chunk, ChunkReport& part) {
+  side_ = ExitCode::target_unreachable;
+  const Stopwatch watch(clock_, part.times.write);
+  target_->begin(chunk);
+  validator_.note(chunk);
+}
+
+// Nothing to write needs no transaction; doing it again after a crash gives the same answer.
+void ChunkRunner::write_batch(const Chunk& chunk, Rejects rejects, bool has_begun,
+                              ChunkReport& part) {
+  const Batch* rows = &transform(batch_, part);
+  if (rows->empty()) return;
+  if (!has_begun) {
+    begin(chunk, part);
+    if (validator_.must_read_again(chunk, source_.moment(), part.rows.read)) {
+      reads_in_turn_ = kReadsInTurn;
+      part = ChunkReport();
+      read(chunk, part);
+      rows = &transform(batch_, part);
+      if (rows->empty()) return target_->rollback();
+    }
+  }
+  side_ = ExitCode::target_unreachable;
+  const WriteReport written = write_rows(batch_, *rows, rejects, part);
   if (!written.conflicts.empty()) redo_conflicts(written.conflicts, rejects, part);
   if (keep_dead_letters_ && !part.dead_letters.empty()) keep_dead_letters_(part.dead_letters);
+  commit(chunk, part);
+}
+
+void ChunkRunner::commit(const Chunk& chunk, ChunkReport& part) {
   const Stopwatch watch(clock_, part.times.write);
+  validator_.note(chunk);
+  sent_ = {validator_.noted(), part};
   target_->commit(chunk, part.rows);
+  failpoint("validate.before");
+}
+
+void ChunkRunner::validate(const Chunk& chunk, const std::string& moment,
+                           std::optional<std::int64_t> rows, ChunkReport& part,
+                           std::stop_token stop) {
+  if (sent_.mark.empty()) return;
+  bool must_level = !was_locked_;
+  if (consistency_ == Consistency::validate) {
+    side_ = ExitCode::source_unreachable;
+    const Stopwatch watch(clock_, part.times.validate);
+    try {
+      must_level = validator_.must_level(chunk, moment, rows);
+    } catch (const Error& error) {
+      // What the source has now cannot be looked at as a whole; levelling does it part by part.
+      if (error.kind() != ErrorKind::reject && error.kind() != ErrorKind::too_large) throw;
+    }
+  }
+  if (must_level) level(chunk, sent_.mark, part, stop);
+  sent_ = Sent();
+}
+
+// With the retries, splits and rejects of any chunk.
+void ChunkRunner::level(const Chunk& chunk, const std::string& mark, ChunkReport& report,
+                        std::stop_token stop) {
+  Chunk levelled = chunk;
+  levelled.mark = mark;
+  run_part(levelled, report, stop);
+}
+
+// The source is read when nothing of the transaction can come any more, nor of an application's
+// that wrote to the target before it. Rows that are now refused have been taken out of the target.
+void ChunkRunner::level_once(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
+  side_ = ExitCode::target_unreachable;
+  if (target_->fate(chunk.mark) == Fate::aborted) return;
+  wait_for_writers(chunk, stop);
+  ChunkReport part;
+  read(chunk, part);
+  part.rows = RowCounts();
+  const Batch& rows = transform(batch_, part);
+  side_ = ExitCode::target_unreachable;
+  {
+    const Stopwatch watch(clock_, part.times.validate);
+    const LevelReport levelled = target_->level(chunk, chunk.mark, rows);
+    part.rows.conflicts = levelled.updated + levelled.deleted;
+    add_refused(batch_, levelled.rejects, part);
+  }
+  if (consistency_ == Consistency::lock) source_.source().release();
+  part.rows.skipped = 0;
+  part.rows.written = -part.rows.rejected;
+  add(std::move(part), report);
 }
 
 // Rows that changed since they were read are read again and written again, in the same
@@ -178,6 +298,25 @@ void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, Ch
     const Batch& rows = transform(redo_batch_, part);
     conflicts.clear();
     if (!rows.empty()) conflicts = write_rows(redo_batch_, rows, rejects, part).conflicts;
+  }
+}
+
+// A transaction that writes to both tables writes to the target before it commits to the source.
+// One that has left a row of ours alone because it could not see it yet has to end before the
+// source tells what it did.
+void ChunkRunner::wait_for_writers(const Chunk& chunk, std::stop_token stop) {
+  side_ = ExitCode::source_unreachable;
+  const std::string writers = source_.source().writers();
+  const TimePoint began = clock_.now();
+  bool has_told = false;
+  while (!writers.empty() && !source_.source().have_ended(writers)) {
+    if (!has_told && clock_.now() - began > kLongWait) {
+      has_told = true;
+      log_.write(LogLevel::warning, "waits for transactions that write to the source",
+                 {{"chunk", chunk.display()}, {"transactions", writers}});
+    }
+    if (!clock_.wait(has_told ? kLongWait / 10 : kShortWait, stop))
+      throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
   }
 }
 
@@ -205,11 +344,16 @@ WriteReport ChunkRunner::write_rows(const Batch& input, const Batch& rows, Rejec
                                                  : target_->write_around_rejects(rows, refused);
   part.rows.written += written.written;
   part.rows.unchanged += written.unchanged;
+  add_refused(input, refused, part);
+  return written;
+}
+
+void ChunkRunner::add_refused(const Batch& input, const std::vector<RowReject>& refused,
+                              ChunkReport& part) const {
   for (const RowReject& reject : refused) {
     const std::size_t row = layout_.forwards ? reject.row : transformed_.input_rows[reject.row];
     add_dead_letter(input, row, reject.code, reject.message, part);
   }
-  return written;
 }
 
 void ChunkRunner::add_dead_letter(const Batch& input, std::size_t row, const std::string& code,
@@ -241,8 +385,14 @@ void ChunkRunner::read_around(const Chunk& chunk, const Error& why, Backoff& bac
   const auto cut = find_middle(chunk, backoff, report, stop);
   if (!cut) return;
   if (cut->upto != chunk.upto) return run_halves(chunk, *cut, report, stop);
+  if (!chunk.mark.empty()) {
+    batch_.clear();
+    target_->level(chunk, chunk.mark, batch_);
+    --report.rows.written;
+  } else {
+    ++report.rows.read;
+  }
   report.dead_letters.push_back({cut->upto.to_json(), why.code(), why.what(), "{}"});
-  ++report.rows.read;
   ++report.rows.rejected;
 }
 

@@ -4,8 +4,9 @@
 
 namespace backfill {
 
-ReadAhead::ReadAhead(std::unique_ptr<Source> source)
+ReadAhead::ReadAhead(std::unique_ptr<Source> source, bool notes_moments)
     : source_(std::move(source)),
+      notes_moments_(notes_moments),
       thread_([this](std::stop_token stop) { work(std::move(stop)); }) {}
 
 ReadAhead::~ReadAhead() {
@@ -28,10 +29,16 @@ void ReadAhead::begin(const Chunk& chunk) {
 void ReadAhead::read(const Chunk& chunk, Batch& batch) {
   wait_until_idle();
   if (!ahead_ || ahead_->after != chunk.after || ahead_->upto != chunk.upto)
-    return source_->read(chunk, batch);
+    return read_now(chunk, batch, moment_);
   ahead_.reset();
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   std::swap(batch, batch_);
+  std::swap(moment_, batch_moment_);
+}
+
+void ReadAhead::read_now(const Chunk& chunk, Batch& batch, std::string& moment) {
+  if (notes_moments_) moment = source_->moment();
+  source_->read(chunk, batch);
 }
 
 Source& ReadAhead::source() {
@@ -56,7 +63,7 @@ void ReadAhead::work(std::stop_token stop) {
   while (changed_.wait(lock, stop, [this] { return is_reading_; })) {
     lock.unlock();
     try {
-      source_->read(*ahead_, batch_);
+      read_now(*ahead_, batch_, batch_moment_);
     } catch (...) {
       failure_ = std::current_exception();
     }

@@ -21,7 +21,8 @@ namespace backfill {
 
 class ReadAhead {
  public:
-  explicit ReadAhead(std::unique_ptr<Source> source);
+  // `notes_moments`: each read is preceded by a look at the source's moment.
+  ReadAhead(std::unique_ptr<Source> source, bool notes_moments);
   // Cancels what is being read.
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -33,6 +34,9 @@ class ReadAhead {
   // As Source::read. A chunk that was read ahead is handed over, or what went wrong with it thrown.
   void read(const Chunk& chunk, Batch& batch);
 
+  // Just before what read() gave last was read.
+  const std::string& moment() const { return moment_; }
+
   // For all other calls: the connection is free until the next begin().
   Source& source();
 
@@ -43,16 +47,20 @@ class ReadAhead {
 
  private:
   void work(std::stop_token stop);
+  void read_now(const Chunk& chunk, Batch& batch, std::string& moment);
   void wait_until_idle();
 
   const std::unique_ptr<Source> source_;
+  const bool notes_moments_;
+  std::string moment_;
   std::optional<Chunk> ahead_;  // what batch_ or failure_ is of, or will be
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  bool is_reading_ = false;  // guarded by mutex_; while true batch_, failure_ and *source_ are the
+  bool is_reading_ = false;  // guarded by mutex_; while true what follows and *source_ are the
                              // thread's, otherwise the caller's
   Batch batch_;
+  std::string batch_moment_;
   std::exception_ptr failure_;
   std::jthread thread_;  // last: joined before the rest goes
 };

@@ -16,12 +16,19 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 
 }  // namespace
 
+std::vector<Recorder::OpenDoubt> Recorder::open_doubts(const SavedRun& run) {
+  std::vector<OpenDoubt> doubts;
+  for (const Doubt& doubt : run.in_doubt) doubts.push_back({std::nullopt, doubt});
+  return doubts;
+}
+
 Recorder::Recorder(SavedRun run, std::size_t queue_size, Wiring wiring)
     : wiring_(std::move(wiring)),
       entries_(queue_size),
       watermark_(run.watermark),
       progress_(run, wiring_.clock),
       run_(std::move(run)),
+      doubts_(open_doubts(run_)),
       carried_(run_.done_ahead),
       throttled_before_s_(run_.throttled_s),
       sampled_at_(wiring_.clock.now()),
@@ -32,18 +39,30 @@ Recorder::~Recorder() { entries_.close(); }
 
 void Recorder::record(ChunkReport report) {
   std::vector<DeadLetter> dead_letters = std::move(report.dead_letters);
-  entries_.push({std::move(report), std::move(dead_letters), std::nullopt}, std::stop_token());
+  entries_.push({std::move(report), std::move(dead_letters), std::nullopt, std::nullopt},
+                std::stop_token());
 }
 
 void Recorder::keep(const std::vector<DeadLetter>& dead_letters) {
   std::promise<void> saved;
   std::future<void> future = saved.get_future();
-  entries_.push({std::nullopt, dead_letters, std::move(saved)}, std::stop_token());
+  entries_.push({std::nullopt, dead_letters, std::nullopt, std::move(saved)}, std::stop_token());
   try {
     future.get();
   } catch (const std::future_error&) {
     throw Error(ErrorKind::stop, "keep dead letters: the checkpoint cannot be written");
   }
+}
+
+std::future<void> Recorder::note(const Chunk& chunk, const std::string& mark) {
+  std::promise<void> saved;
+  std::future<void> future = saved.get_future();
+  entries_.push({std::nullopt,
+                 {},
+                 OpenDoubt{chunk.ordinal, {chunk.after, chunk.upto, mark}},
+                 std::move(saved)},
+                std::stop_token());
+  return future;
 }
 
 SavedRun Recorder::drain() {
@@ -87,8 +106,9 @@ void Recorder::record_next() {
   for (std::size_t taken = 0; entry; entry = entries_.pop_for(Duration::zero())) {
     if (entry->report) {
       add(*entry->report);
-      durable.push_back(entry->report->chunk.upto);
+      if (entry->report->chunk.mark.empty()) durable.push_back(entry->report->chunk.upto);
     }
+    if (entry->doubt) add(std::move(*entry->doubt));
     for (DeadLetter& letter : entry->dead_letters) dead_letters.push_back(std::move(letter));
     if (entry->saved) waiting.push_back(std::move(*entry->saved));
     if (++taken == kGroupMax) break;
@@ -98,7 +118,28 @@ void Recorder::record_next() {
   if (!durable.empty()) wiring_.on_durable(durable);
 }
 
+// A part of a chunk that is written again, by another transaction, has been settled before.
+void Recorder::add(OpenDoubt doubt) {
+  std::erase_if(doubts_, [&](const OpenDoubt& open) {
+    return open.ordinal == doubt.ordinal && open.doubt.after == doubt.doubt.after &&
+           open.doubt.upto == doubt.doubt.upto;
+  });
+  doubts_.push_back(std::move(doubt));
+}
+
+void Recorder::end_doubts(const ChunkReport& report) {
+  std::erase_if(doubts_, [&](const OpenDoubt& open) {
+    if (report.chunk.mark.empty()) return open.ordinal == report.chunk.ordinal;
+    return !open.ordinal && open.doubt.mark == report.chunk.mark;
+  });
+}
+
 void Recorder::add(const ChunkReport& report) {
+  end_doubts(report);
+  if (!report.chunk.mark.empty()) {
+    run_.rows.conflicts += report.rows.conflicts;  // its other rows are counted with their chunk
+    return;
+  }
   watermark_.complete(report.chunk);
   std::erase_if(carried_, [&](const DoneRange& range) { return range.upto == report.chunk.upto; });
   run_.rows += report.rows;
@@ -114,6 +155,8 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   run_.watermark = watermark_.key();
   run_.done_ahead = watermark_.done_ahead();
   run_.done_ahead.insert(run_.done_ahead.end(), carried_.begin(), carried_.end());
+  run_.in_doubt.clear();
+  for (const OpenDoubt& open : doubts_) run_.in_doubt.push_back(open.doubt);
   run_.batch_size = wiring_.batch_size();
   run_.share = wiring_.throttle.share();
   run_.throttled_s = throttled_before_s_ + seconds(wiring_.throttle.rested());

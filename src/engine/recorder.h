@@ -47,6 +47,11 @@ class Recorder {
   // Error(stop) when nothing can be saved any more. From any thread.
   void keep(const std::vector<DeadLetter>& dead_letters);
 
+  // Makes it durable that what this transaction writes of the chunk is in doubt, until the chunk's
+  // report is. The future is ready when it is; broken when nothing can be saved any more. From any
+  // thread.
+  std::future<void> note(const Chunk& chunk, const std::string& mark);
+
   // Saves what was handed over and ends the thread; the run as it is then. Nothing can be
   // recorded any more.
   SavedRun drain();
@@ -58,16 +63,26 @@ class Recorder {
   SavedRun snapshot() const;
 
  private:
-  // What waits for the recording thread: the report of a chunk, or dead letters alone.
+  // A doubt, and the chunk of this process whose report ends it; none for an earlier process.
+  struct OpenDoubt {
+    std::optional<std::uint64_t> ordinal;
+    Doubt doubt;
+  };
+
+  // What waits for the recording thread: the report of a chunk, dead letters alone, or a doubt.
   struct Entry {
     std::optional<ChunkReport> report;
     std::vector<DeadLetter> dead_letters;
+    std::optional<OpenDoubt> doubt;
     std::optional<std::promise<void>> saved;  // broken when the entry is dropped
   };
 
+  static std::vector<OpenDoubt> open_doubts(const SavedRun& run);
   void keep_recording();
   void record_next();
   void add(const ChunkReport& report);
+  void add(OpenDoubt doubt);
+  void end_doubts(const ChunkReport& report);
   void save(const std::vector<DeadLetter>& dead_letters, bool with_sample);
   Sample sample();
 
@@ -78,6 +93,7 @@ class Recorder {
   Watermark watermark_;
   Progress progress_;
   SavedRun run_;
+  std::vector<OpenDoubt> doubts_;   // one for each part of a chunk in flight
   std::vector<DoneRange> carried_;  // done by an earlier process, not recorded again yet
   double throttled_before_s_;
   Duration work_since_sample_{0};

@@ -7,6 +7,7 @@
 
 #include "engine/done_ranges.h"
 #include "engine/retried.h"
+#include "support/failpoint.h"
 
 namespace backfill {
 namespace {
@@ -50,6 +51,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       start_watermark_(saved.watermark),
       end_key_(saved.end_key),
       done_ahead_(saved.done_ahead),
+      in_doubt_(saved.in_doubt),
       sizer_(options.sizer),
       throttle_(options.share),
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
@@ -98,12 +100,15 @@ RunOutcome Run::execute() {
            if (parts_.ledger) {
              keep = [this](const std::vector<DeadLetter>& letters) { recorder_->keep(letters); };
            }
-           return std::make_unique<ChunkRunner>(patiently(parts_.make_runner_parts), parts_.layout,
-                                                options_.backoff, clock_, log_, std::move(keep));
+           return std::make_unique<ChunkRunner>(
+               patiently(parts_.make_runner_parts), parts_.layout, options_.backoff, clock_, log_,
+               std::move(keep), [this](const Chunk& chunk, const std::string& mark) {
+                 return recorder_->note(chunk, mark);
+               });
          },
          chunks_, throttle_,
          [this](ChunkReport report) {
-           sizer_.observe(report);
+           if (report.chunk.mark.empty()) sizer_.observe(report);
            recorder_->record(std::move(report));
          },
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
@@ -114,7 +119,9 @@ RunOutcome Run::execute() {
          }},
         stop_.get_token());
     std::jthread planning([&] {
-      if (planner) {
+      if (!hand_out_doubts()) {
+        // Stopped before.
+      } else if (planner) {
         plan(*planner);
       } else {
         // An empty table: there is nothing to hand out.
@@ -131,6 +138,19 @@ RunOutcome Run::execute() {
 }
 
 void Run::stop(const std::string& reason) { end(Ending::stopped, reason); }
+
+// Batches that an earlier process left in doubt come first. False when a stop was asked for.
+bool Run::hand_out_doubts() {
+  if (is_skipped("resume.level")) return true;
+  for (const Doubt& doubt : in_doubt_) {
+    Chunk chunk;
+    chunk.after = doubt.after;
+    chunk.upto = doubt.upto;
+    chunk.mark = doubt.mark;
+    if (!chunks_.push(std::move(chunk), stop_.get_token())) return false;
+  }
+  return true;
+}
 
 void Run::plan(ChunkPlanner& planner) {
   try {

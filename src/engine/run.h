@@ -77,6 +77,7 @@ class Run {
  private:
   enum class Ending { none, stopped, planned, failed };
 
+  bool hand_out_doubts();
   template <class Work>
   auto patiently(const Work& work);
   void plan(ChunkPlanner& planner);
@@ -95,6 +96,7 @@ class Run {
   const std::optional<Key> start_watermark_;
   const std::optional<Key> end_key_;
   const std::vector<DoneRange> done_ahead_;
+  const std::vector<Doubt> in_doubt_;
 
   ChunkSizer sizer_;
   Throttle throttle_;

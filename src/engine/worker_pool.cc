@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "support/failpoint.h"
+
 namespace backfill {
 
 WorkerPool::WorkerPool(int workers, Wiring wiring, std::stop_token stop)
@@ -45,12 +47,19 @@ void WorkerPool::work_through_queue(ChunkRunner& runner) {
   std::optional<Chunk> next;
   while (auto chunk = next ? std::move(next) : wiring_.chunks.pop(stop_)) {
     next = chunk_to_read_ahead();
+    if (is_skipped("commit.first")) tell_before_it_is_done(*chunk);
     ChunkReport report = runner.run(*chunk, next, stop_);
     const Duration work = report.times.total();
-    wiring_.on_done(std::move(report));
+    if (!is_skipped("commit.first")) wiring_.on_done(std::move(report));
     if (!next && wiring_.chunks.is_finished()) return;
     if (!wiring_.throttle.rest_after(work, stop_)) return;
   }
+}
+
+void WorkerPool::tell_before_it_is_done(const Chunk& chunk) {
+  ChunkReport report;
+  report.chunk = chunk;
+  wiring_.on_done(std::move(report));
 }
 
 // At full share the server is to be kept busy; under throttle a chunk is read when its turn has

@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "core/layout.h"
+#include "core/source.h"
 
 namespace backfill {
 
-enum class Consistency { validate, lock, none };
 enum class LedgerMode { automatic, on, off };
 
 struct SourceSettings {

@@ -233,9 +233,11 @@ void PgConnection::set_up_session() {
       "JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) v.name",
       session_.read_only ? "('default_transaction_read_only', 'on', true), " : "",
       session_.statement_timeout.count()));
-  const PgResult timeout =
-      query("SELECT s.setting FROM pg_catalog.pg_settings AS s WHERE s.name = 'statement_timeout'");
-  const milliseconds statement_timeout{timeout.rows() == 1 ? timeout.integer(0, 0) : 0};
+  const PgResult now = query(
+      "SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time()), (SELECT s.setting "
+      "FROM pg_catalog.pg_settings AS s WHERE s.name = 'statement_timeout')");
+  server_ = now.text(0, 0);
+  const milliseconds statement_timeout{now.integer(0, 1)};
   silence_max_.reset();
   if (statement_timeout.count() > 0) silence_max_ = statement_timeout + silence_slack;
   attempt_ = "query the " + role_;

@@ -93,6 +93,8 @@ class PgConnection {
   std::int64_t copy_in(const std::string& sql, const std::vector<std::string_view>& pieces);
 
   int server_version() const;  // 150018 is 15.18
+  // Tells the server that answers now from any other, and from itself before a restart.
+  const std::string& server() const { return server_; }
   bool in_transaction() const;
   bool is_lost() const;
   const std::string& role() const { return role_; }
@@ -123,6 +125,7 @@ class PgConnection {
   const std::string role_;
   const PgSession session_;
   std::string attempt_;
+  std::string server_;
   pg_conn* connection_ = nullptr;
   // A server whose own timeout passed long ago without a word is as good as gone.
   std::optional<std::chrono::milliseconds> silence_max_;

@@ -11,9 +11,11 @@
 
 namespace backfill {
 
-PostgresDatabase::PostgresDatabase(std::string url, std::string job, const std::string& role)
+PostgresDatabase::PostgresDatabase(std::string url, std::string job, const std::string& role,
+                                   std::shared_ptr<OwnTransactions> own)
     : url_(std::move(url)),
       job_(std::move(job)),
+      own_(std::move(own)),
       connection_(url_, job_, role, {.read_only = true}) {}
 
 TableFacts PostgresDatabase::inspect(const std::string& table, const std::vector<std::string>& key,
@@ -28,13 +30,21 @@ std::vector<ReadColumn> PostgresDatabase::type_columns(const TableFacts& table,
 
 std::optional<Column> PostgresDatabase::row_version() const { return row_version_column(); }
 
+std::string PostgresDatabase::why_not_validated() {
+  connection_.attempt("ask whether the source is a standby");
+  const bool is_standby = connection_.query("SELECT pg_catalog.pg_is_in_recovery()").boolean(0, 0);
+  return is_standby ? "the source is a standby, which shows what its primary did only later" : "";
+}
+
 void PostgresDatabase::check_source(const TableFacts& table, const ReadSpec& spec) {
   check_read(connection_, table, spec.columns);
+  if (spec.locks) check_lock(connection_, table);
 }
 
 void PostgresDatabase::check_target(const TableFacts& table, const WriteSpec& spec) {
-  const bool needs_temp = spec.mode != WriteMode::insert || !conversions(spec).empty();
-  check_write(connection_, table, spec.mode, spec.columns, needs_temp);
+  const bool needs_temp =
+      spec.mode != WriteMode::insert || spec.levels || !conversions(spec).empty();
+  check_write(connection_, table, spec.mode, spec.columns, spec.levels, needs_temp);
 }
 
 std::vector<std::string> PostgresDatabase::conversions(const WriteSpec& spec) const {
@@ -47,11 +57,11 @@ std::vector<std::string> PostgresDatabase::conversions(const WriteSpec& spec) co
 }
 
 std::unique_ptr<Source> PostgresDatabase::make_source(const ReadSpec& spec) const {
-  return std::make_unique<PostgresSource>(url_, job_, spec);
+  return std::make_unique<PostgresSource>(url_, job_, spec, own_);
 }
 
 std::unique_ptr<Target> PostgresDatabase::make_target(const WriteSpec& spec) const {
-  return std::make_unique<PostgresTarget>(url_, job_, spec);
+  return std::make_unique<PostgresTarget>(url_, job_, spec, own_);
 }
 
 std::unique_ptr<Ledger> PostgresDatabase::make_ledger(const WriteSpec& spec) const {

@@ -10,19 +10,23 @@
 
 #include "core/database.h"
 #include "postgres/connection.h"
+#include "postgres/snapshot.h"
 
 namespace backfill {
 
 class PostgresDatabase : public Database {
  public:
-  // `role` says in messages which end it is: `source` or `target`.
-  PostgresDatabase(std::string url, std::string job, const std::string& role);
+  // `role` says in messages which end it is: `source` or `target`. Both ends of a job share `own`.
+  PostgresDatabase(std::string url, std::string job, const std::string& role,
+                   std::shared_ptr<OwnTransactions> own = std::make_shared<OwnTransactions>());
 
   TableFacts inspect(const std::string& table, const std::vector<std::string>& key,
                      const std::string& where) override;
   std::vector<ReadColumn> type_columns(const TableFacts& table,
                                        const std::vector<std::string>& items) override;
   std::optional<Column> row_version() const override;
+  std::string why_not_validated() override;
+  std::string why_not_locked() override { return why_not_validated(); }
   bool reads_binary() const override { return true; }
   bool pushes_down(const WriteSpec&) override { return true; }
   void check_source(const TableFacts& table, const ReadSpec& spec) override;
@@ -36,6 +40,7 @@ class PostgresDatabase : public Database {
  private:
   const std::string url_;
   const std::string job_;
+  const std::shared_ptr<OwnTransactions> own_;
   PgConnection connection_;
 };
 

@@ -51,6 +51,13 @@ std::string KeySql::literals(const Key& key) const {
   return row(parts);
 }
 
+std::string KeySql::between(const std::string& after, const std::string& upto) const {
+  std::vector<std::string> bounds;
+  if (!after.empty()) bounds.push_back(columns() + " > " + after);
+  if (!upto.empty()) bounds.push_back(columns() + " <= " + upto);
+  return join(bounds, " AND ");
+}
+
 // One key column: a list of constants, which is an index condition. More: a VALUES list to
 // join with, since the planner makes an OR of a list of rows.
 std::string KeySql::is_one_of(const std::vector<Key>& keys) const {

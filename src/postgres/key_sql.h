@@ -30,7 +30,9 @@ class KeySql {
 
   std::string columns() const;                 // `"users"."id"` or `("t"."a", "t"."b")`
   std::string literals(const Key& key) const;  // likewise; throws Error(stop) for a foreign key
-  // A condition on the row's key, served by the key's index.
+  // Conditions on the row's key, served by the key's index. A bound that is empty bounds nothing;
+  // without any the condition is empty too.
+  std::string between(const std::string& after, const std::string& upto) const;
   std::string is_one_of(const std::vector<Key>& keys) const;
   std::string order_by(bool descending = false) const;
 

@@ -3,13 +3,16 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
 namespace backfill {
 
 PresentKeys::PresentKeys(std::vector<std::size_t> key_at, std::size_t fields)
-    : key_at_(std::move(key_at)), fields_(fields) {}
+    : key_at_(std::move(key_at)),
+      fields_(fields),
+      fields_to_key_(*std::max_element(key_at_.begin(), key_at_.end()) + 1) {}
 
 std::size_t PresentKeys::first_slot(std::string_view key) const {
   return XXH3_64bits(key.data(), key.size()) & (slots_.size() - 1);
@@ -48,7 +51,7 @@ void PresentKeys::part(const Batch& rows, PartedBatch& parted) {
     run = end;
   };
   for (std::size_t row = 0; row < rows.rows(); ++row) {
-    read_cells(rows.tuple(row), fields_, cells_);
+    read_first_cells(rows.tuple(row), fields_, fields_to_key_, cells_);
     key_.clear();
     key_.begin_tuple(static_cast<std::int16_t>(key_at_.size()));
     for (const std::size_t at : key_at_) key_.append_cell(cells_[at]);

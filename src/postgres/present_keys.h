@@ -44,6 +44,7 @@ class PresentKeys {
 
   const std::vector<std::size_t> key_at_;
   const std::size_t fields_;
+  const std::size_t fields_to_key_;  // so many fields hold the whole key
   Batch keys_;
   std::vector<std::uint32_t> slots_;  // rows of keys_ by hash, or `free`; a power of two of them
   std::vector<Cell> cells_;

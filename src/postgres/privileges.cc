@@ -46,6 +46,23 @@ void add_grant(PgConnection& connection, const std::string& table, const std::st
   if (!lacks.empty()) grants.push_back(grant(connection, lacks, table));
 }
 
+// Whose row it is stands in a column of the system's, which no grant by column covers.
+void add_grants_to_level(PgConnection& connection, const std::string& table, WriteMode mode,
+                         Names& grants) {
+  Names lacks;
+  for (const char* privilege : {"SELECT", "UPDATE", "DELETE"}) {
+    if (mode == WriteMode::update && std::string_view(privilege) == "DELETE") continue;
+    if (!holds(connection, "pg_catalog.has_table_privilege($1::regclass, $2)",
+               {table, privilege})) {
+      lacks.emplace_back(privilege);
+    }
+  }
+  if (lacks.empty()) return;
+  grants.push_back(grant(connection, join(lacks, ", "), table) +
+                   " (what changes while it is copied is set right or taken out again; "
+                   "source.consistency = \"none\" does without)");
+}
+
 void refuse_hidden_rows(PgConnection& connection, const std::string& table) {
   if (!holds(connection, "pg_catalog.row_security_active($1::regclass)", {table})) return;
   throw Error(ExitCode::unsafe,
@@ -69,8 +86,18 @@ void check_read(PgConnection& connection, const TableFacts& facts,
   if (!grants.empty()) refuse(connection, "read " + facts.name, grants);
 }
 
+void check_lock(PgConnection& connection, const TableFacts& facts) {
+  connection.attempt("check privileges on " + facts.name);
+  if (holds(connection, "pg_catalog.has_any_column_privilege($1::regclass, 'UPDATE')",
+            {facts.name})) {
+    return;
+  }
+  refuse(connection, "lock rows of " + facts.name,
+         {grant(connection, "UPDATE", facts.name), "or set source.consistency = \"validate\""});
+}
+
 void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mode,
-                 const std::vector<WriteColumn>& columns, bool needs_temp) {
+                 const std::vector<WriteColumn>& columns, bool levels, bool needs_temp) {
   connection.attempt("check privileges on " + facts.name);
   if (holds(connection, "pg_catalog.pg_is_in_recovery()", {})) {
     throw Error(ExitCode::unsafe,
@@ -88,13 +115,15 @@ void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mo
   all.insert(values.begin(), values.end());
 
   Names grants;
+  if (mode != WriteMode::update) add_grant(connection, facts.name, "INSERT", all, grants);
   // Rows are compared with what is to be written, so that equal ones stay as they are.
   const bool reads_values = mode == WriteMode::update || mode == WriteMode::upsert;
-  if (mode != WriteMode::insert) {
+  if (levels) {
+    add_grants_to_level(connection, facts.name, mode, grants);
+  } else if (mode != WriteMode::insert) {
     add_grant(connection, facts.name, "SELECT", reads_values ? all : key, grants);
   }
-  if (mode != WriteMode::update) add_grant(connection, facts.name, "INSERT", all, grants);
-  if (reads_values) add_grant(connection, facts.name, "UPDATE", values, grants);
+  if (reads_values && !levels) add_grant(connection, facts.name, "UPDATE", values, grants);
   const PgResult database = connection.query(
       "SELECT pg_catalog.quote_ident(pg_catalog.current_database()), "
       "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')");

@@ -21,8 +21,8 @@ std::vector<std::string> PushdownSql::items() const {
 std::string PushdownSql::rows(const std::string& after, const std::string& upto) const {
   std::vector<std::string> fields = items();
   for (std::size_t i = 0; i < fields.size(); ++i) fields[i] += fmt::format(" AS c{}", i);
-  return fmt::format("SELECT {}{} {}", join(fields, ", "), read_.from_range(after, upto),
-                     read_.key().order_by());
+  return fmt::format("SELECT {}{} {}{}", join(fields, ", "), read_.from_range(after, upto),
+                     read_.key().order_by(), spec_.from->locks ? " FOR SHARE" : "");
 }
 
 // In place the new values come from the row that is updated: the server waits for whoever

@@ -7,26 +7,14 @@
 #include "core/sql.h"
 
 namespace backfill {
-namespace {
-
-std::string where_all(const std::vector<std::string>& parts) {
-  return parts.empty() ? "" : " WHERE " + join(parts, " AND ");
-}
-
-}  // namespace
 
 ReadSql::ReadSql(ReadSpec spec) : spec_(std::move(spec)), key_(spec_.table, spec_.key) {}
 
-std::vector<std::string> ReadSql::bounds(const std::string& after, const std::string& upto) const {
-  std::vector<std::string> found;
-  if (!after.empty()) found.push_back(key_.columns() + " > " + after);
-  if (!upto.empty()) found.push_back(key_.columns() + " <= " + upto);
-  return found;
-}
-
 // `FROM t WHERE (k) > (…) AND (k) <= (…) ORDER BY k`, whatever the job's `where` is.
 std::string ReadSql::keys_in(const std::string& after, const std::string& upto) const {
-  return " FROM " + spec_.table + where_all(bounds(after, upto)) + " " + key_.order_by();
+  const std::string bounds = key_.between(after, upto);
+  return fmt::format(" FROM {}{}{} {}", spec_.table, bounds.empty() ? "" : " WHERE ", bounds,
+                     key_.order_by());
 }
 
 // Key columns under names of their own: k0, k1, …
@@ -74,26 +62,38 @@ std::string ReadSql::item(std::size_t i) const {
                                    : "(" + column.expression + "\n)";
 }
 
-std::string ReadSql::copy(std::vector<std::string> conditions) const {
-  if (!spec_.where.empty()) conditions.push_back("(" + spec_.where + "\n)");
+// The rows that meet the condition and the job's `where`.
+std::string ReadSql::wanted(const std::string& condition) const {
+  return spec_.where.empty() ? condition : condition + " AND (" + spec_.where + "\n)";
+}
+
+std::string ReadSql::copy(const std::string& condition) const {
   std::vector<std::string> items;
   for (std::size_t i = 0; i < spec_.columns.size(); ++i) items.push_back(item(i));
-  return fmt::format("COPY (SELECT {} FROM {}{} {}) TO STDOUT (FORMAT binary)", join(items, ", "),
-                     spec_.table, where_all(conditions), key_.order_by());
+  return fmt::format("COPY (SELECT {} FROM {} WHERE {} {}) TO STDOUT (FORMAT binary)",
+                     join(items, ", "), spec_.table, wanted(condition),
+                     key_.order_by() + (spec_.locks ? " FOR SHARE" : ""));
 }
 
 std::string ReadSql::copy_range(const std::string& after, const std::string& upto) const {
-  return copy(bounds(after, upto));
+  return copy(key_.between(after, upto));
 }
 
 std::string ReadSql::copy_keys(const std::vector<Key>& keys) const {
-  return copy({key_.is_one_of(keys)});
+  return copy(key_.is_one_of(keys));
+}
+
+// Ages count back from the newest transaction. A row frozen long ago may show a number that has
+// come round since: it looks younger than the newest, and is not.
+std::string ReadSql::count_older(const std::string& after, const std::string& upto,
+                                 const std::string& transaction, bool untouched) const {
+  return fmt::format(
+      "SELECT count(*){} AND pg_catalog.age(xmin) NOT BETWEEN 0 AND pg_catalog.age('{}'::xid){}",
+      from_range(after, upto), transaction, untouched ? " AND xmax = '0'::xid" : "");
 }
 
 std::string ReadSql::in_range(const std::string& after, const std::string& upto) const {
-  std::vector<std::string> conditions = bounds(after, upto);
-  if (!spec_.where.empty()) conditions.push_back("(" + spec_.where + "\n)");
-  return join(conditions, " AND ");
+  return wanted(key_.between(after, upto));
 }
 
 std::string ReadSql::from_range(const std::string& after, const std::string& upto) const {

@@ -30,6 +30,11 @@ class ReadSql {
 
   std::string copy_range(const std::string& after, const std::string& upto) const;
   std::string copy_keys(const std::vector<Key>& keys) const;
+  // How many rows of the range, of those that the job wants, were last written by a transaction
+  // older than `transaction`, which is a 32-bit number; of those, if asked for, only such as no
+  // transaction has locked or changed since.
+  std::string count_older(const std::string& after, const std::string& upto,
+                          const std::string& transaction, bool untouched) const;
 
   // ` FROM … WHERE …` of the rows in a range that the job wants.
   std::string from_range(const std::string& after, const std::string& upto) const;
@@ -39,11 +44,11 @@ class ReadSql {
   std::string item(std::size_t i) const;
 
  private:
-  std::vector<std::string> bounds(const std::string& after, const std::string& upto) const;
   std::string keys_in(const std::string& after, const std::string& upto) const;
   std::string key_as_columns() const;
   std::string key_texts() const;
-  std::string copy(std::vector<std::string> conditions) const;
+  std::string copy(const std::string& condition) const;
+  std::string wanted(const std::string& condition) const;
 
   const ReadSpec spec_;
   const KeySql key_;

@@ -6,25 +6,35 @@
 
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/source.h"
 #include "postgres/connection.h"
 #include "postgres/read_sql.h"
+#include "postgres/snapshot.h"
 
 namespace backfill {
 
 class PostgresSource : public Source {
  public:
   // Connects. The columns of spec.key have the types and collations of the key's index.
-  PostgresSource(const std::string& url, const std::string& job, ReadSpec spec);
+  // `own` are the transactions of this process.
+  PostgresSource(const std::string& url, const std::string& job, ReadSpec spec,
+                 std::shared_ptr<const OwnTransactions> own = std::make_shared<OwnTransactions>());
 
   std::optional<Key> last_key() override;
   std::optional<Cut> cut(const std::optional<Key>& after, const Key& end,
                          std::int64_t keys) override;
   void read(const Chunk& chunk, Batch& batch) override;
   void read_keys(const std::vector<Key>& keys, Batch& batch) override;
+  std::string moment() override;
+  bool may_have_changed(const Chunk& chunk, const std::string& since,
+                        std::optional<std::int64_t> rows) override;
+  std::string writers() override;
+  bool have_ended(const std::string& writers) override;
+  bool release() noexcept override;
   std::vector<Key> in_key_order(std::vector<Key> keys) override;
   std::vector<Statement> statements() const override;
   void reconnect() override;
@@ -36,6 +46,7 @@ class PostgresSource : public Source {
 
   const ReadSpec spec_;
   const ReadSql sql_;
+  const std::shared_ptr<const OwnTransactions> own_;
   PgConnection connection_;
 };
 

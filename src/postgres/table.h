@@ -31,9 +31,12 @@ Column row_version_column();
 void check_read(PgConnection& connection, const TableFacts& facts,
                 const std::vector<ReadColumn>& columns);
 
-// Throws when this role may not write these columns in this mode (and make a temporary table
-// where `needs_temp`), or when the server takes no writes.
+// Throws when this role may not lock the rows it reads.
+void check_lock(PgConnection& connection, const TableFacts& facts);
+
+// Throws when this role may not write these columns in this mode (and level them, or make a
+// temporary table, where that is needed), or when the server takes no writes.
 void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mode,
-                 const std::vector<WriteColumn>& columns, bool needs_temp);
+                 const std::vector<WriteColumn>& columns, bool levels, bool needs_temp);
 
 }  // namespace backfill

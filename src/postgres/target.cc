@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "core/bisect.h"
@@ -19,12 +20,57 @@ namespace {
 constexpr std::size_t keys_per_statement = 1000;
 
 constexpr const char* unique_violation = "23505";
+constexpr const char* invalid_parameter = "22023";
+
+// How the server joins the stage with the table, until the transaction ends or the other is said.
+constexpr const char* by_walk =
+    "SET LOCAL enable_mergejoin = on; SET LOCAL enable_nestloop = off; ";
+constexpr const char* by_hash =
+    "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; "
+    "SET LOCAL enable_nestloop = off; ";
+constexpr const char* by_lookup =
+    "SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; ";
+
+// A transaction, and the server that gave it its number.
+std::string mark_of(std::uint64_t transaction, const std::string& server) {
+  return std::to_string(transaction) + "@" + server;
+}
+
+std::uint64_t transaction_of(const std::string& mark) {
+  std::uint64_t transaction = 0;
+  const std::size_t at = std::min(mark.find('@'), mark.size());
+  const auto result = std::from_chars(mark.data(), mark.data() + at, transaction);
+  if (result.ec == std::errc() && result.ptr == mark.data() + at) return transaction;
+  throw Error(ErrorKind::stop, "the checkpoint has a batch in doubt whose mark is none: " + mark);
+}
+
+// As a row shows the number of its transaction.
+std::string short_number(const std::string& mark) {
+  return std::to_string(transaction_of(mark) & UINT32_MAX);
+}
 
 // A key in the columns from `first` on.
 Key key_at(const PgResult& result, int row, int first) {
   Key key;
   for (int i = first; i < result.columns(); ++i) key.values.push_back(result.text(row, i));
   return key;
+}
+
+std::vector<std::string_view> framed(const std::vector<std::string_view>& tuples) {
+  std::vector<std::string_view> pieces{copy_header};
+  pieces.insert(pieces.end(), tuples.begin(), tuples.end());
+  pieces.push_back(copy_trailer);
+  return pieces;
+}
+
+// The rows that are not among `rejects`.
+void without(const Batch& rows, const std::vector<RowReject>& rejects, Batch& accepted) {
+  std::vector<bool> is_rejected(rows.rows());
+  for (const RowReject& reject : rejects) is_rejected[reject.row] = true;
+  accepted.clear();
+  for (std::size_t row = 0; row < rows.rows(); ++row) {
+    if (!is_rejected[row]) accepted.append_tuple(rows.tuple(row));
+  }
 }
 
 void add(WriteReport& sum, WriteReport part) {
@@ -35,8 +81,9 @@ void add(WriteReport& sum, WriteReport part) {
 
 }  // namespace
 
-PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec)
-    : spec_(std::move(spec)), connection_(url, job, "target") {
+PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec,
+                               std::shared_ptr<OwnTransactions> own)
+    : spec_(std::move(spec)), own_(std::move(own)), connection_(url, job, "target") {
   std::vector<TypeReference> references;
   for (const WriteColumn& column : spec_.columns) {
     references.emplace_back(column.target.oid, -1);
@@ -73,15 +120,30 @@ void PostgresTarget::reconnect() {
 void PostgresTarget::begin(const Chunk& chunk) {
   rollback();
   connection_.attempt(fmt::format("write {} to {}", chunk.display(), spec_.table));
-  if (!has_stage_ && !sql_->goes_straight()) {
-    connection_.command(sql_->create_stage());
-    has_stage_ = true;
-  }
+  if (!sql_->goes_straight()) make_stage();
+  open(chunk);
+  may_look_ = sql_->may_go_straight() && !sql_->goes_straight();
+}
+
+void PostgresTarget::make_stage() {
+  if (has_stage_) return;
+  connection_.command(sql_->create_stage());
+  has_stage_ = true;
+}
+
+void PostgresTarget::open(const Chunk& chunk) {
   stage_is_clean_ = true;
-  in_part_ = false;
   chunk_ = chunk;
+  mark_.clear();
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
   if (spec_.ledger) opening_ += batch_lock_sql(*spec_.ledger) + "; ";
+}
+
+// Nothing of what the transaction did is left, and it goes on as another. No savepoint does that:
+// rows written below one do not bear the transaction's own number.
+void PostgresTarget::reopen() {
+  connection_.command("ROLLBACK");
+  open(*chunk_);
 }
 
 // The transaction is begun in the message of its first statement, which saves a round trip.
@@ -91,7 +153,7 @@ std::string PostgresTarget::opened(const std::string& sql) {
 
 WriteReport PostgresTarget::write(const Batch& rows) {
   try {
-    if (chunk_ && sql_->may_go_straight() && !sql_->goes_straight()) {
+    if (std::exchange(may_look_, false)) {
       if (const auto report = insert_new_rows(rows)) return *report;
     }
     return write_rows(rows, 0, rows.rows());
@@ -106,7 +168,6 @@ WriteReport PostgresTarget::write(const Batch& rows) {
 // has just put there, makes a unique violation; then nothing of this is left and none is returned.
 std::optional<WriteReport> PostgresTarget::insert_new_rows(const Batch& rows) {
   look(rows);
-  chunk_.reset();
   const bool upserts = spec_.mode == WriteMode::upsert;
   if (upserts && 2 * parted_.present_rows > rows.rows()) return std::nullopt;
 
@@ -114,18 +175,11 @@ std::optional<WriteReport> PostgresTarget::insert_new_rows(const Batch& rows) {
   const auto missing = static_cast<std::int64_t>(rows.rows()) - present;
   WriteReport report;
   if (missing != 0) {
-    std::vector<std::string_view> pieces{copy_header};
-    pieces.insert(pieces.end(), parted_.missing.begin(), parted_.missing.end());
-    pieces.push_back(copy_trailer);
-    try {
-      report.written =
-          connection_.copy_in(opened("SAVEPOINT straight; ") + sql_->copy_straight(), pieces);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::reject || !connection_.in_transaction()) throw;
-      connection_.command("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight");
-      if (error.code() == unique_violation) looks_.missed();
-      return std::nullopt;
-    }
+    const auto written = straight([&] {
+      return connection_.copy_in(opened(sql_->copy_straight()), framed(parted_.missing));
+    });
+    if (!written) return std::nullopt;
+    report.written = *written;
   }
   report.unchanged = missing - report.written;
   if (present == 0 || !upserts) {
@@ -135,6 +189,19 @@ std::optional<WriteReport> PostgresTarget::insert_new_rows(const Batch& rows) {
   stage(parted_.present);
   add(report, write_staged(present));
   return report;
+}
+
+// Runs a write that counts on no key being there. None when the database refused a row: then the
+// transaction begins anew.
+std::optional<std::int64_t> PostgresTarget::straight(const std::function<std::int64_t()>& write) {
+  try {
+    return write();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::reject || !connection_.in_transaction()) throw;
+    reopen();
+    if (error.code() == unique_violation) looks_.missed();
+    return std::nullopt;
+  }
 }
 
 // Leaves in parted_ which rows are there already, as far as a look was worth it.
@@ -159,55 +226,62 @@ void PostgresTarget::look(const Batch& rows) {
 
 WriteReport PostgresTarget::write_around_rejects(const Batch& rows,
                                                  std::vector<RowReject>& rejects) {
-  WriteReport report;
   try {
-    bisect(
-        rows.rows(),
-        [&](std::size_t first, std::size_t last) {
-          connection_.command(opened("SAVEPOINT part"));
-          in_part_ = true;
-          const bool was_clean = stage_is_clean_;
-          try {
-            add(report, write_rows(rows, first, last));
-          } catch (const Error& error) {
-            if (error.kind() != ErrorKind::reject) throw;
-            connection_.command("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
-            stage_is_clean_ = was_clean;
-            throw;
-          }
-          connection_.command("RELEASE SAVEPOINT part");
-        },
+    find_rejects(
+        rows.rows(), [&](std::size_t first, std::size_t last) { write_rows(rows, first, last); },
         rejects);
+    without(rows, rejects, accepted_);
+    return write_rows(accepted_, 0, accepted_.rows());
   } catch (const Error&) {
     rollback();
     throw;
   }
-  return report;
+}
+
+// Rows that are good one by one may not be so together, so each part is tried on top of those
+// before it. Then the transaction begins anew.
+void PostgresTarget::find_rejects(std::size_t rows, const WritePart& write,
+                                  std::vector<RowReject>& rejects) {
+  bisect(
+      rows,
+      [&](std::size_t first, std::size_t last) {
+        connection_.command(opened("SAVEPOINT part"));
+        const bool was_clean = stage_is_clean_;
+        try {
+          write(first, last);
+        } catch (const Error& error) {
+          if (error.kind() != ErrorKind::reject) throw;
+          connection_.command("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
+          stage_is_clean_ = was_clean;
+          throw;
+        }
+        connection_.command("RELEASE SAVEPOINT part");
+      },
+      rejects);
+  reopen();
 }
 
 WriteReport PostgresTarget::write_rows(const Batch& rows, std::size_t first, std::size_t last) {
   const auto count = static_cast<std::int64_t>(last - first);
   if (count == 0) return {};
-  std::string_view tuples = rows.tuples(first, last);
-  if (has_dynamic_) {
-    convert(rows, first, last);
-    tuples = converted_.tuples();
-  }
   if (sql_->goes_straight()) {
-    connection_.copy_in(opened(sql_->copy_straight()), {copy_header, tuples, copy_trailer});
+    connection_.copy_in(opened(sql_->copy_straight()), framed({rows.tuples(first, last)}));
     return {count, 0, {}};
   }
-  stage({tuples});
+  stage_rows(rows, first, last);
   return write_staged(count);
+}
+
+void PostgresTarget::stage_rows(const Batch& rows, std::size_t first, std::size_t last) {
+  if (!has_dynamic_) return stage({rows.tuples(first, last)});
+  convert(rows, first, last);
+  stage({converted_.tuples()});
 }
 
 void PostgresTarget::stage(const std::vector<std::string_view>& tuples) {
   const std::string clear = stage_is_clean_ ? "" : sql_->clear_stage() + "; ";
   stage_is_clean_ = false;
-  std::vector<std::string_view> pieces{copy_header};
-  pieces.insert(pieces.end(), tuples.begin(), tuples.end());
-  pieces.push_back(copy_trailer);
-  connection_.copy_in(opened(clear) + sql_->copy_stage(), pieces);
+  connection_.copy_in(opened(clear) + sql_->copy_stage(), framed(tuples));
 }
 
 void PostgresTarget::convert(const Batch& rows, std::size_t first, std::size_t last) {
@@ -230,20 +304,22 @@ void PostgresTarget::convert(const Batch& rows, std::size_t first, std::size_t l
 }
 
 WriteReport PostgresTarget::write_staged(std::int64_t rows) {
-  if (sql_->is_guarded_by_xmin() && !in_part_) return update_guarded(rows);
-  if (sql_->is_guarded()) return update_and_tell(rows);
+  if (sql_->is_guarded()) return update_guarded(rows);
   WriteReport report;
   report.written = connection_.query(sql_->write()).affected();
   report.unchanged = rows - report.written;
   return report;
 }
 
-// Only where not all rows were written is it asked which ones, and why.
+// Rows that fill their chunk are met in one walk over the key's index, which takes a tenth less
+// than finding each. Only where not all rows were written is it asked which ones, and why.
 WriteReport PostgresTarget::update_guarded(std::int64_t rows) {
+  const bool walks = 2 * rows >= chunk_->keys;
   WriteReport report;
-  report.written = connection_.query(sql_->write()).affected();
+  const std::string sql = walks ? by_walk + sql_->update_between(*chunk_) : sql_->write();
+  report.written = connection_.query(sql).affected();
   if (report.written == rows) return report;
-  const PgResult changed = connection_.query(sql_->changed_rows());
+  const PgResult changed = connection_.query(by_lookup + sql_->changed_rows());
   std::int64_t by_us = 0;
   for (int row = 0; row < changed.rows(); ++row) {
     if (changed.boolean(row, 0)) {
@@ -262,33 +338,26 @@ WriteReport PostgresTarget::update_guarded(std::int64_t rows) {
   return report;
 }
 
-WriteReport PostgresTarget::update_and_tell(std::int64_t rows) {
-  const PgResult answer = connection_.query(sql_->write_and_tell());
-  WriteReport report;
-  report.written = rows - answer.rows();
-  if (answer.rows() == 0) return report;
-  std::vector<std::string> places;
-  for (int row = 0; row < answer.rows(); ++row) places.push_back(answer.text(row, 0));
-  const PgResult keys = connection_.query(sql_->conflicts(places));
-  for (int row = 0; row < keys.rows(); ++row) report.conflicts.push_back(key_at(keys, row, 0));
-  report.unchanged = answer.rows() - keys.rows();
-  return report;
-}
-
-// The keys counted when the chunk was cut tell the rows read, unless `where` leaves some out or
-// not all were written; then they are counted again. Before the write, which may change what
-// `where` says of them.
-RowCounts PostgresTarget::write_from_source(const Chunk& chunk) {
+// Where a plain insert does not tell what was read, the keys counted when the chunk was cut do,
+// unless `where` leaves some out or not all were written; then they are counted again. Before the
+// write, which may change what `where` says of them.
+PushdownReport PostgresTarget::write_from_source(const Chunk& chunk) {
   const KeySql& key = pushdown_sql_->key();
   const std::string after = chunk.after ? key.literals(*chunk.after) : "";
   const std::string upto = key.literals(chunk.upto);
   const auto count = [&] {
     return connection_.query(opened(pushdown_sql_->count(after, upto))).integer(0, 0);
   };
-  RowCounts rows;
+  PushdownReport report;
+  RowCounts& rows = report.rows;
   try {
+    if (const auto written = insert_all(after, upto)) {
+      rows.read = rows.written = *written;
+      report.wrote_all = true;
+      return report;
+    }
     if (!spec_.from->where.empty()) rows.read = count();
-    rows.written = pushed_down(after, upto);
+    rows.written = connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
     if (spec_.from->where.empty()) rows.read = rows.written == chunk.keys ? chunk.keys : count();
   } catch (const Error&) {
     rollback();
@@ -297,33 +366,95 @@ RowCounts PostgresTarget::write_from_source(const Chunk& chunk) {
   // Rows that came in between the two looks were written without being counted.
   rows.read = std::max(rows.read, rows.written);
   rows.unchanged = rows.read - rows.written;
-  return rows;
+  return report;
 }
 
 // INSERT … ON CONFLICT writes more WAL and twice the time of a plain one, so that is tried first
 // wherever a look says that nothing is there.
-std::int64_t PostgresTarget::pushed_down(const std::string& after, const std::string& upto) {
-  const bool may_find_rows =
-      spec_.mode == WriteMode::insert_missing || spec_.mode == WriteMode::upsert;
-  if (!may_find_rows)
-    return connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
-  bool is_empty = true;
+std::optional<std::int64_t> PostgresTarget::insert_all(const std::string& after,
+                                                       const std::string& upto) {
+  if (spec_.mode == WriteMode::update || spec_.mode == WriteMode::insert) return std::nullopt;
   if (looks_.is_wanted()) {
     const PgResult found = connection_.query(opened(sql_->look_for_any(after, upto)));
     looks_.found(static_cast<std::size_t>(found.rows()));
-    is_empty = found.rows() == 0;
+    if (found.rows() != 0) return std::nullopt;
   }
-  if (is_empty) {
+  return straight(
+      [&] { return connection_.query(opened(pushdown_sql_->insert(after, upto))).affected(); });
+}
+
+std::string PostgresTarget::mark() {
+  if (mark_.empty()) {
+    const PgResult id = connection_.query(opened("SELECT pg_catalog.pg_current_xact_id()"));
+    mark_ = mark_of(static_cast<std::uint64_t>(id.integer(0, 0)), connection_.server());
+    own_->add(connection_.server(), transaction_of(mark_));
+  }
+  return mark_;
+}
+
+LevelReport PostgresTarget::level(const Chunk& chunk, const std::string& mark, const Batch& rows) {
+  rollback();
+  connection_.attempt(fmt::format("level {} in {}", chunk.display(), spec_.table));
+  LevelReport report;
+  try {
+    make_stage();
+    open(chunk);
     try {
-      return connection_.query(opened("SAVEPOINT straight; ") + pushdown_sql_->insert(after, upto))
-          .affected();
+      report.updated = level_rows(mark, rows);
     } catch (const Error& error) {
-      if (error.code() != unique_violation || !connection_.in_transaction()) throw;
-      connection_.command("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight");
-      looks_.missed();
+      if (error.kind() != ErrorKind::reject) throw;
+      reopen();
+      find_rejects(
+          rows.rows(),
+          [&](std::size_t first, std::size_t last) {
+            stage_rows(rows, first, last);
+            connection_.query(sql_->level_update(short_number(mark)));
+          },
+          report.rejects);
+      without(rows, report.rejects, accepted_);
+      report.updated = level_rows(mark, accepted_);
     }
+    if (spec_.mode != WriteMode::update) {
+      report.deleted =
+          connection_.query(by_hash + sql_->level_delete(short_number(mark), chunk)).affected();
+    }
+    connection_.command("COMMIT");
+  } catch (const Error&) {
+    rollback();
+    throw;
   }
-  return connection_.query(opened(pushdown_sql_->write(after, upto))).affected();
+  return report;
+}
+
+// A number that was given out just before a crash, and not used in what was saved, is given out
+// again.
+Fate PostgresTarget::fate(const std::string& mark) {
+  connection_.attempt("ask what became of transaction " + mark);
+  std::string status;
+  try {
+    status = connection_
+                 .query(fmt::format("SELECT pg_catalog.pg_xact_status('{}'::xid8)",
+                                    transaction_of(mark)))
+                 .text(0, 0);
+  } catch (const Error& error) {
+    if (error.code() != invalid_parameter) throw;
+    return Fate::aborted;  // still to come on this server
+  }
+  if (status == "in progress") {
+    throw Error(ErrorKind::retry,
+                fmt::format("write to {}: transaction {} of this job, whose process or connection "
+                            "is gone, has not ended yet",
+                            spec_.table, transaction_of(mark)));
+  }
+  if (status == "aborted") return Fate::aborted;
+  return mark == mark_of(transaction_of(mark), connection_.server()) ? Fate::committed
+                                                                     : Fate::unknown;
+}
+
+std::int64_t PostgresTarget::level_rows(const std::string& mark, const Batch& rows) {
+  stage_rows(rows, 0, rows.rows());
+  const std::string sql = sql_->level_update(short_number(mark));
+  return sql.empty() ? 0 : connection_.query(sql).affected();
 }
 
 void PostgresTarget::lock(const std::vector<Key>& keys) {
@@ -360,9 +491,9 @@ void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
 }
 
 void PostgresTarget::rollback() noexcept {
-  in_part_ = false;
   opening_.clear();
   chunk_.reset();
+  may_look_ = false;
   try {
     if (connection_.in_transaction()) connection_.command("ROLLBACK");
   } catch (const std::exception&) {

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,21 +17,26 @@
 #include "postgres/looks.h"
 #include "postgres/present_keys.h"
 #include "postgres/pushdown_sql.h"
+#include "postgres/snapshot.h"
 #include "postgres/write_sql.h"
 
 namespace backfill {
 
 class PostgresTarget : public Target {
  public:
-  // Connects.
-  PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec);
+  // Connects. `own` learns of each transaction that gets a mark.
+  PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec,
+                 std::shared_ptr<OwnTransactions> own = std::make_shared<OwnTransactions>());
 
   void begin(const Chunk& chunk) override;
   WriteReport write(const Batch& rows) override;
   WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) override;
-  RowCounts write_from_source(const Chunk& chunk) override;
+  PushdownReport write_from_source(const Chunk& chunk) override;
   void lock(const std::vector<Key>& keys) override;
   void commit(const Chunk& chunk, const RowCounts& rows) override;
+  std::string mark() override;
+  LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
+  Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
   std::vector<Statement> statements() const override;
@@ -38,19 +44,28 @@ class PostgresTarget : public Target {
   void cancel() noexcept override { connection_.cancel(); }
 
  private:
+  using WritePart = std::function<void(std::size_t first, std::size_t last)>;
+
   void set_up();
+  void make_stage();
+  void open(const Chunk& chunk);
+  void reopen();
   std::string opened(const std::string& sql);
   std::optional<WriteReport> insert_new_rows(const Batch& rows);
+  std::optional<std::int64_t> straight(const std::function<std::int64_t()>& write);
   void look(const Batch& rows);
   WriteReport write_rows(const Batch& rows, std::size_t first, std::size_t last);
+  void find_rejects(std::size_t rows, const WritePart& write, std::vector<RowReject>& rejects);
+  void stage_rows(const Batch& rows, std::size_t first, std::size_t last);
   void stage(const std::vector<std::string_view>& tuples);
-  std::int64_t pushed_down(const std::string& after, const std::string& upto);
+  std::optional<std::int64_t> insert_all(const std::string& after, const std::string& upto);
   void convert(const Batch& rows, std::size_t first, std::size_t last);
   WriteReport write_staged(std::int64_t rows);
+  std::int64_t level_rows(const std::string& mark, const Batch& rows);
   WriteReport update_guarded(std::int64_t rows);
-  WriteReport update_and_tell(std::int64_t rows);
 
   const WriteSpec spec_;
+  const std::shared_ptr<OwnTransactions> own_;
   PgConnection connection_;
   std::vector<PgType> types_;  // of the target columns
   std::unique_ptr<WriteSql> sql_;
@@ -59,12 +74,14 @@ class PostgresTarget : public Target {
   bool has_stage_ = false;
   bool stage_is_clean_ = true;
   std::string opening_;         // of a transaction whose first statement is yet to come
-  bool in_part_ = false;        // under a savepoint
-  std::optional<Chunk> chunk_;  // whose first batch of rows is yet to come
+  std::string mark_;            // of the transaction, once asked for
+  std::optional<Chunk> chunk_;  // of the transaction
+  bool may_look_ = false;       // its first batch of rows is yet to come
   Looks looks_;
   std::unique_ptr<PresentKeys> present_;
   PartedBatch parted_;
   Batch converted_;
+  Batch accepted_;  // what is left of a batch without its rejects
   std::vector<Cell> cells_;
 };
 

@@ -58,16 +58,18 @@ std::vector<std::size_t> WriteSql::with_role(Role role) const {
   return found;
 }
 
+// An identity that is always the database's can be inserted, never updated.
+std::vector<std::size_t> WriteSql::settable() const {
+  std::vector<std::size_t> found = with_role(Role::value);
+  std::erase_if(found, [&](std::size_t i) { return spec_.columns[i].target.always_identity; });
+  return found;
+}
+
 bool WriteSql::needs_cast(std::size_t i) const {
   return !is_same_type(spec_.columns[i].column, spec_.columns[i].target);
 }
 
 bool WriteSql::is_guarded() const { return !with_role(Role::guard).empty(); }
-
-bool WriteSql::is_guarded_by_xmin() const {
-  const std::vector<std::size_t> guards = with_role(Role::guard);
-  return guards.size() == 1 && spec_.columns[guards[0]].target.name == "xmin";
-}
 
 bool WriteSql::goes_straight() const {
   return spec_.mode == WriteMode::insert && may_go_straight();
@@ -118,10 +120,9 @@ std::string WriteSql::copy_straight() const {
                      join(target_names(), ", "));
 }
 
-std::string WriteSql::between(const std::string& after, const std::string& upto) const {
-  const KeySql key(spec_.table, key_);
-  const std::string above = after.empty() ? "" : key.columns() + " > " + after + " AND ";
-  return fmt::format("FROM {} WHERE {}{} <= {}", spec_.table, above, key.columns(), upto);
+std::string WriteSql::from_range(const std::string& after, const std::string& upto) const {
+  return fmt::format("FROM {} WHERE {}", spec_.table,
+                     KeySql(spec_.table, key_).between(after, upto));
 }
 
 std::string WriteSql::look(const std::string& after, const std::string& upto,
@@ -129,11 +130,11 @@ std::string WriteSql::look(const std::string& after, const std::string& upto,
   Names names;
   for (const Column& column : key_) names.push_back(quote_identifier(column.name));
   return fmt::format("COPY (SELECT {} {} LIMIT {}) TO STDOUT (FORMAT binary)", join(names, ", "),
-                     between(after, upto), rows_max);
+                     from_range(after, upto), rows_max);
 }
 
 std::string WriteSql::look_for_any(const std::string& after, const std::string& upto) const {
-  return "SELECT 1 " + between(after, upto) + " LIMIT 1";
+  return "SELECT 1 " + from_range(after, upto) + " LIMIT 1";
 }
 
 std::string WriteSql::look(const Chunk& chunk, std::size_t rows_max) const {
@@ -225,7 +226,7 @@ std::string WriteSql::differ(const std::vector<std::size_t>& columns, const Name
 std::string WriteSql::values_differ(const std::string& qualifier, const Names& values) const {
   Names stored;
   Names wanted;
-  const std::vector<std::size_t> columns = with_role(Role::value);
+  const std::vector<std::size_t> columns = settable();
   for (const std::size_t at : columns) {
     stored.push_back(comparable(at, qualifier + quote_identifier(spec_.columns[at].target.name)));
     wanted.push_back(as_stored(at, values[at]));
@@ -235,13 +236,6 @@ std::string WriteSql::values_differ(const std::string& qualifier, const Names& v
 
 std::string WriteSql::write() const {
   return spec_.mode == WriteMode::update ? update(staged()) : insert(staged()) + on_conflict();
-}
-
-std::string WriteSql::write_and_tell() const {
-  return fmt::format(
-      "WITH written AS ({} RETURNING s.place) SELECT ctid::text FROM (SELECT ctid "
-      "FROM {} EXCEPT SELECT place FROM written) AS r",
-      update(staged()), stage);
 }
 
 std::string WriteSql::write_from(const std::string& subquery) const {
@@ -275,18 +269,15 @@ std::string WriteSql::on_conflict() const {
   Names sets;
   Names stored;
   Names wanted;
-  std::vector<std::size_t> columns;
-  for (const std::size_t at : with_role(Role::value)) {
-    if (spec_.columns[at].target.always_identity) continue;  // can be inserted, never updated
+  for (const std::size_t at : settable()) {
     const std::string name = quote_identifier(spec_.columns[at].target.name);
     sets.push_back(name + " = excluded." + name);
     stored.push_back(comparable(at, "t." + name));
     wanted.push_back(comparable(at, "excluded." + name));
-    columns.push_back(at);
   }
   if (spec_.mode == WriteMode::insert_missing || sets.empty()) return conflict + "NOTHING";
   std::string sql = fmt::format("{}UPDATE SET {} WHERE {}", conflict, join(sets, ", "),
-                                differ(columns, stored, wanted));
+                                differ(settable(), stored, wanted));
   if (!spec_.version_column.empty()) {
     const std::string version = quote_identifier(spec_.version_column);
     sql += fmt::format(" AND (t.{0} IS NULL OR excluded.{0} > t.{0})", version);
@@ -294,15 +285,36 @@ std::string WriteSql::on_conflict() const {
   return sql;
 }
 
-std::string WriteSql::update(const std::string& rows) const {
+std::string WriteSql::update_between(const Chunk& chunk) const {
+  return update(staged(), in_chunk(chunk) + " AND ");
+}
+
+std::string WriteSql::in_chunk(const Chunk& chunk) const {
+  const KeySql key("t", key_);
+  return key.between(chunk.after ? key.literals(*chunk.after) : "", key.literals(chunk.upto));
+}
+
+std::string WriteSql::update(const std::string& rows, const std::string& condition) const {
   Names sets;
-  for (const std::size_t at : with_role(Role::value)) {
+  for (const std::size_t at : settable()) {
     sets.push_back(quote_identifier(spec_.columns[at].target.name) + " = " + value(at));
   }
   const std::string guards = is_guarded() ? guards_hold() + " AND " : "";
-  return fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {} AND {}{}", spec_.table,
-                     join(sets, ", "), rows, key_matches(), guards,
+  return fmt::format("UPDATE {} AS t SET {} FROM {} WHERE {}{} AND {}{}", spec_.table,
+                     join(sets, ", "), rows, condition, key_matches(), guards,
                      values_differ("t.", staged_values()));
+}
+
+std::string WriteSql::level_update(const std::string& transaction) const {
+  if (settable().empty()) return "";
+  return update(staged(), fmt::format("t.xmin = '{}'::xid AND ", transaction));
+}
+
+std::string WriteSql::level_delete(const std::string& transaction, const Chunk& chunk) const {
+  const std::string range = spec_.same_key_order ? in_chunk(chunk) + " AND " : "";
+  return fmt::format(
+      "DELETE FROM {} AS t WHERE {}t.xmin = '{}'::xid AND NOT EXISTS (SELECT 1 FROM {} WHERE {})",
+      spec_.table, range, transaction, staged(), key_matches());
 }
 
 // Without an alias, so that expressions may name the table.
@@ -310,22 +322,11 @@ std::string WriteSql::update_by(const Names& expressions, const std::string& con
   Names sets;
   Names values;
   for (std::size_t i = 0; i < spec_.columns.size(); ++i) values.push_back(cast(i, expressions[i]));
-  for (const std::size_t at : with_role(Role::value)) {
+  for (const std::size_t at : settable()) {
     sets.push_back(quote_identifier(spec_.columns[at].target.name) + " = " + values[at]);
   }
   return fmt::format("UPDATE {} SET {} WHERE {} AND {}", spec_.table, join(sets, ", "), condition,
                      values_differ("", values));
-}
-
-std::string WriteSql::conflicts(const std::vector<std::string>& places) const {
-  Names texts;
-  Names quoted;
-  for (const std::size_t at : key_at_) texts.push_back("s." + staged_name(at) + "::text");
-  for (const std::string& place : places) quoted.push_back("\"" + place + "\"");
-  return fmt::format(
-      "SELECT {} FROM {} AS s WHERE s.ctid = ANY ('{{{}}}'::tid[]) AND NOT EXISTS "
-      "(SELECT 1 FROM {} AS t WHERE {} AND {})",
-      join(texts, ", "), stage, join(quoted, ","), spec_.table, key_matches(), guards_hold());
 }
 
 // Rows that the write itself updated have its transaction in xmin, as long as no savepoint stands

@@ -28,7 +28,6 @@ class WriteSql {
   bool may_go_straight() const;
   // True for updates of rows that must be as they were read.
   bool is_guarded() const;
-  bool is_guarded_by_xmin() const;
 
   std::string create_stage() const;
   std::string clear_stage() const;
@@ -44,8 +43,12 @@ class WriteSql {
 
   // Writes the staged rows; the count of rows is that of rows written.
   std::string write() const;
-  // As write, when guarded; answers with the places (ctid) of staged rows that were not written.
-  std::string write_and_tell() const;
+  // As write, when guarded, where all staged rows lie between the keys of a chunk.
+  std::string update_between(const Chunk& chunk) const;
+  // Levels what the transaction of this 32-bit number wrote: its rows that stand in the stage
+  // become as they stand there, and the others of the chunk go. The update may be empty.
+  std::string level_update(const std::string& transaction) const;
+  std::string level_delete(const std::string& transaction, const Chunk& chunk) const;
   // Writes the rows of a subquery, not guarded, whose columns c0, c1, … are those of a tuple.
   std::string write_from(const std::string& subquery) const;
   // As write_from, where none of the keys is there.
@@ -53,10 +56,7 @@ class WriteSql {
   // Sets each written column to the expression at its position, of the row itself.
   std::string update_by(const std::vector<std::string>& expressions,
                         const std::string& condition) const;
-  // The keys, as text, of the staged rows at these places whose row in the table is gone or
-  // no longer as it was read.
-  std::string conflicts(const std::vector<std::string>& places) const;
-  // After a write(), when guarded by xmin: the staged rows whose row in the table is gone or not
+  // After a write(), when guarded: the staged rows whose row in the table is gone or not
   // as it was read. First whether this transaction changed it, then the key.
   std::string changed_rows() const;
   std::string lock(const std::vector<Key>& keys) const;
@@ -66,9 +66,10 @@ class WriteSql {
 
  private:
   std::string insert(const std::string& rows) const;
-  std::string between(const std::string& after, const std::string& upto) const;
-  std::string update(const std::string& rows) const;
+  std::string from_range(const std::string& after, const std::string& upto) const;
+  std::string update(const std::string& rows, const std::string& condition = "") const;
   std::string on_conflict() const;
+  std::string in_chunk(const Chunk& chunk) const;
   std::string staged() const;
   std::string staged_type(std::size_t i) const;
   bool needs_cast(std::size_t i) const;
@@ -85,6 +86,7 @@ class WriteSql {
                      const std::vector<std::string>& wanted) const;
   std::vector<std::string> staged_values() const;
   std::vector<std::size_t> with_role(WriteColumn::Role role) const;
+  std::vector<std::size_t> settable() const;
   std::vector<std::string> target_names() const;
 
   const WriteSpec spec_;

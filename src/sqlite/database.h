@@ -23,6 +23,8 @@ class SqliteDatabase : public Database {
   std::vector<ReadColumn> type_columns(const TableFacts& table,
                                        const std::vector<std::string>& items) override;
   std::optional<Column> row_version() const override { return std::nullopt; }
+  std::string why_not_validated() override { return ""; }
+  std::string why_not_locked() override { return "SQLite locks whole files, not rows"; }
   bool reads_binary() const override { return false; }
   bool pushes_down(const WriteSpec& spec) override;
   void check_source(const TableFacts& table, const ReadSpec& spec) override;

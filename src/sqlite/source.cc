@@ -30,7 +30,20 @@ void SqliteSource::prepare_all() {
   statements_.emplace(
       Statements{prepare_range(&SqliteSource::cut_sql), prepare_range(&SqliteSource::cut_rest_sql),
                  prepare_range(&SqliteSource::read_sql), connection_.prepare(read_key_sql()),
-                 connection_.prepare(last_key_sql())});
+                 connection_.prepare(last_key_sql()), connection_.prepare("PRAGMA data_version")});
+}
+
+// Another value whenever another connection has committed to the file.
+std::string SqliteSource::moment() {
+  SqliteStatement& statement = statements_->moment;
+  const ResetAtEnd reset(statement);
+  statement.step();
+  return std::to_string(statement.integer(0));
+}
+
+bool SqliteSource::may_have_changed(const Chunk&, const std::string& since,
+                                    std::optional<std::int64_t>) {
+  return moment() != since;
 }
 
 std::optional<Key> SqliteSource::last_key() {

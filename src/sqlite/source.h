@@ -28,6 +28,12 @@ class SqliteSource : public Source {
                          std::int64_t keys) override;
   void read(const Chunk& chunk, Batch& batch) override;
   void read_keys(const std::vector<Key>& keys, Batch& batch) override;
+  std::string moment() override;
+  bool may_have_changed(const Chunk& chunk, const std::string& since,
+                        std::optional<std::int64_t> rows) override;
+  std::string writers() override { return ""; }
+  bool have_ended(const std::string&) override { return true; }
+  bool release() noexcept override { return false; }
   std::vector<Key> in_key_order(std::vector<Key> keys) override;
   std::vector<Statement> statements() const override;
   void reconnect() override;
@@ -40,6 +46,7 @@ class SqliteSource : public Source {
     RangeStatements read;
     SqliteStatement read_key;
     SqliteStatement last_key;
+    SqliteStatement moment;
   };
 
   void prepare_all();

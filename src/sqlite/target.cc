@@ -173,7 +173,7 @@ void SqliteTarget::bind_fields(SqliteStatement& statement, const std::vector<std
 // The keys counted when the chunk was cut tell the rows read, unless `where` leaves some out or
 // not all were written; then they are counted again. Before the write, which may change what
 // `where` says of them.
-RowCounts SqliteTarget::write_from_source(const Chunk& chunk) {
+PushdownReport SqliteTarget::write_from_source(const Chunk& chunk) {
   const auto count = [&] {
     SqliteStatement& statement = pushdown_->count.bind(chunk.after, chunk.upto);
     const ResetAtEnd reset(statement);
@@ -191,10 +191,20 @@ RowCounts SqliteTarget::write_from_source(const Chunk& chunk) {
     throw error.within("write to " + spec_.table);
   }
   rows.unchanged = rows.read - rows.written;
-  return rows;
+  return {rows, false};
 }
 
 void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }
+
+LevelReport SqliteTarget::level(const Chunk&, const std::string& mark, const Batch&) {
+  fate(mark);
+  return {};
+}
+
+Fate SqliteTarget::fate(const std::string& mark) {
+  throw Error(ErrorKind::stop, "level transaction " + mark + " in " + spec_.table +
+                                   ": the checkpoint is not of a SQLite target");
+}
 
 void SqliteTarget::commit(const Chunk& chunk, const RowCounts& rows) {
   try {

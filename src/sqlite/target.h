@@ -35,9 +35,13 @@ class SqliteTarget : public Target {
   void begin(const Chunk& chunk) override;
   WriteReport write(const Batch& rows) override;
   WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) override;
-  RowCounts write_from_source(const Chunk& chunk) override;
+  PushdownReport write_from_source(const Chunk& chunk) override;
   void lock(const std::vector<Key>& keys) override;
   void commit(const Chunk& chunk, const RowCounts& rows) override;
+  // Empty: the file is ours from begin() on.
+  std::string mark() override { return ""; }
+  LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
+  Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
   std::vector<Statement> statements() const override;

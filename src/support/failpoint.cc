@@ -16,7 +16,7 @@
 namespace backfill {
 namespace {
 
-enum class Action { crash, error, delay, wait };
+enum class Action { crash, error, delay, wait, skip };
 
 struct Rule {
   std::string name;
@@ -56,9 +56,6 @@ Rule parse_rule(const std::string& text) {
   if (equals == std::string::npos) refuse(text, "write name=action");
   Rule rule;
   rule.name = text.substr(0, equals);
-  const auto& names = failpoint_names();
-  if (std::find(names.begin(), names.end(), rule.name) == names.end())
-    refuse(text, "no failpoint of this name");
 
   std::string action = text.substr(equals + 1);
   if (const std::size_t at = action.rfind('@');
@@ -83,9 +80,14 @@ Rule parse_rule(const std::string& text) {
   } else if (action == "wait") {
     rule.action = Action::wait;
     if (rule.argument.empty()) refuse(text, "wait needs a file: wait(FILE)");
+  } else if (action == "skip") {
+    rule.action = Action::skip;
   } else {
-    refuse(text, "the actions are crash, error, delay and wait");
+    refuse(text, "the actions are crash, error, delay, wait and skip");
   }
+  const auto& names = rule.action == Action::skip ? mechanism_names() : failpoint_names();
+  if (std::find(names.begin(), names.end(), rule.name) == names.end())
+    refuse(text, "nothing of this name to " + (action == "skip" ? action : "inject a fault at"));
   return rule;
 }
 
@@ -116,10 +118,20 @@ std::optional<Rule> rule_for(std::string_view name) {
 
 const std::vector<std::string_view>& failpoint_names() {
   static const std::vector<std::string_view> names = {
-      "chunk.planned",           "chunk.after_read",    "chunk.after_transform",
-      "target.before_commit",    "target.after_commit", "checkpoint.before_commit",
+      "chunk.planned",
+      "chunk.after_read",
+      "chunk.after_transform",
+      "target.before_commit",
+      "target.after_commit",
+      "validate.before",
+      "checkpoint.before_commit",
       "checkpoint.after_commit",
   };
+  return names;
+}
+
+const std::vector<std::string_view>& mechanism_names() {
+  static const std::vector<std::string_view> names = {"commit.first", "resume.level"};
   return names;
 }
 
@@ -152,7 +164,13 @@ void failpoint(std::string_view name) {
     case Action::wait:
       wait_for_file(rule->argument);
       return;
+    case Action::skip:
+      return;
   }
+}
+
+bool is_skipped(std::string_view name) {
+  return any_on.load(std::memory_order_relaxed) && rule_for(name).has_value();
 }
 
 }  // namespace backfill

@@ -9,6 +9,8 @@
 //                22*, 23* reject; 57014 too_large; 08*, 40*, 53*, 55P03, 57P* retry; else stop
 //   delay(TIME)  waits: `50ms`, `2s`
 //   wait(FILE)   makes FILE.reached, then waits until FILE is there
+//   skip         leaves out a mechanism, so that a test can show what it is for; see
+//                mechanism_names()
 //   @N           only the Nth time the place is reached; without it, every time
 //
 // One relaxed load where nothing is switched on. Safe from any thread.
@@ -30,5 +32,11 @@ void set_failpoints(const std::string& specification);
 
 // A place. `name` must be one of failpoint_names().
 void failpoint(std::string_view name);
+
+// Mechanisms that keep a promise of the program, and can be left out.
+//   commit.first   the target commits before the checkpoint is written
+//   resume.level   batches that a crash left in doubt are levelled
+const std::vector<std::string_view>& mechanism_names();
+bool is_skipped(std::string_view name);
 
 }  // namespace backfill

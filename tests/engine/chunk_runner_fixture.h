@@ -45,6 +45,7 @@ class ChunkRunnerTest : public testing::Test {
     parts.target =
         std::make_unique<FakeTarget>(is_in_place_ ? source_ : target_, script_, target_options_);
     parts.pushes_down = target_options_.from != nullptr;
+    parts.consistency = consistency_;
     ChunkRunner::KeepDeadLetters keep;
     if (target_options_.keeps_ledger) {
       keep = [this](const std::vector<DeadLetter>& letters) {
@@ -53,7 +54,7 @@ class ChunkRunnerTest : public testing::Test {
       };
     }
     ChunkRunner runner(std::move(parts), layout_, {retries_, milliseconds(10), milliseconds(40)},
-                       clock_, log_, keep);
+                       clock_, log_, keep, note_doubt_);
     return runner.run(chunk, std::nullopt, stop_.get_token());
   }
 
@@ -83,6 +84,8 @@ class ChunkRunnerTest : public testing::Test {
   Layout layout_;
   FakeSource::Options source_options_;
   FakeTarget::Options target_options_;
+  Consistency consistency_ = Consistency::none;
+  Validator::NoteDoubt note_doubt_;
   int retries_ = 4;
   bool is_in_place_ = false;
   std::vector<DeadLetter> kept_;  // before a commit

@@ -28,7 +28,7 @@ class ReadAheadTest : public testing::Test {
   FakeTable table_;
   FaultScript script_;
   Batch batch_;
-  ReadAhead reader_{std::make_unique<FakeSource>(table_, script_, FakeSource::Options{})};
+  ReadAhead reader_{std::make_unique<FakeSource>(table_, script_, FakeSource::Options{}), true};
 };
 
 TEST_F(ReadAheadTest, HandsOverWhatItReadWithoutReadingAgain) {
@@ -76,7 +76,7 @@ TEST_F(ReadAheadTest, EndsWithAReadThatHangs) {
   FaultScript script;
   script.hold("source.read");
   {
-    ReadAhead reader(std::make_unique<FakeSource>(table_, script, FakeSource::Options{}));
+    ReadAhead reader(std::make_unique<FakeSource>(table_, script, FakeSource::Options{}), false);
     reader.begin(chunk(0, 3));
     script.await("source.read", 1);
   }

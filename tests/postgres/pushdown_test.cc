@@ -27,7 +27,7 @@ class Pushdown : public PostgresTest {
     RowCounts sum;
     for (const Chunk& chunk : parts.plan(chunk_keys)) {
       target.begin(chunk);
-      const RowCounts rows = target.write_from_source(chunk);
+      const RowCounts rows = target.write_from_source(chunk).rows;
       target.commit(chunk, rows);
       sum += rows;
     }
@@ -121,7 +121,7 @@ TEST_F(Pushdown, CountsRowsThatCameAfterTheChunkWasCut) {
   execute("INSERT INTO a VALUES (50, 'new', 1)");
 
   target.begin(chunk);
-  const RowCounts rows = target.write_from_source(chunk);
+  const RowCounts rows = target.write_from_source(chunk).rows;
 
   EXPECT_EQ(rows.read, 100);
   EXPECT_EQ(rows.written, 100);
@@ -148,7 +148,7 @@ TEST_F(Pushdown, NotesTheChunkInTheLedger) {
   const Chunk chunk = parts.plan(100).at(0);
 
   target.begin(chunk);
-  const RowCounts rows = target.write_from_source(chunk);
+  const RowCounts rows = target.write_from_source(chunk).rows;
   target.commit(chunk, rows);
 
   ASSERT_TRUE(target.recorded(chunk));

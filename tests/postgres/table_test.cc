@@ -235,8 +235,9 @@ TEST_F(Table, NamesTheMissingGrants) {
   }
 
   const Error reading = error_of([&] { check_read(connection, facts, read); });
-  const Error writing = error_of(
-      [&] { check_write(connection, facts, WriteMode::upsert, write, /*needs_temp=*/true); });
+  const Error writing = error_of([&] {
+    check_write(connection, facts, WriteMode::upsert, write, /*levels=*/false, /*needs_temp=*/true);
+  });
   const Error entering = error_of([&] { inspect_table(connection, "app.hidden", {}, ""); });
 
   EXPECT_TRUE(says(reading, "GRANT SELECT (\"secret\") ON public.t TO reader"));
@@ -249,7 +250,7 @@ TEST_F(Table, NamesTheMissingGrants) {
   execute("GRANT SELECT, INSERT, UPDATE ON t TO reader; GRANT TEMPORARY ON DATABASE " +
           database().name() + " TO reader");
   EXPECT_NO_THROW(check_read(connection, facts, read));
-  EXPECT_NO_THROW(check_write(connection, facts, WriteMode::upsert, write, true));
+  EXPECT_NO_THROW(check_write(connection, facts, WriteMode::upsert, write, false, true));
   connection.reconnect();
   execute("DROP OWNED BY reader; DROP ROLE reader");
 }

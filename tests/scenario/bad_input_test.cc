@@ -314,7 +314,7 @@ TEST(FullDisk, EndsTheRunAndTheCheckpointStaysGood) {
   keys["batch.size"] = "1";
   const JobOnDisk job(keys);
   // 512-byte blocks; a write that would pass the limit fails, as on a full disk.
-  const std::string limited = "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\"";
+  const std::string limited = "trap '' XFSZ; ulimit -f 300; exec \"$0\" \"$@\"";
 
   const ProgramEnd full =
       run_program({"sh", "-c", limited, BACKFILL_PROGRAM, "run", job.file(), "--workers=1"});
@@ -349,7 +349,7 @@ TEST(Privilege, MissingOnesAreNamedWithTheGrant) {
   expect_error(job.run(), 3, "GRANT .*(INSERT|UPDATE).*ON.*people");
   expect_error(job.call("plan"), 3, "GRANT .*(INSERT|UPDATE).*ON.*people");
   EXPECT_EQ(database.value("SELECT count(*) FROM people"), "0");
-  database.execute("GRANT SELECT, INSERT, UPDATE ON people TO " + role);
+  database.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON people TO " + role);
   const ProgramEnd end = job.run();
   EXPECT_EQ(end.exit_code, 0) << end;
 

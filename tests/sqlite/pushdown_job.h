@@ -110,7 +110,7 @@ class PushdownRun {
 
   static RowCounts push_down(SqliteTarget& target, const Chunk& chunk) {
     target.begin(chunk);
-    const RowCounts rows = target.write_from_source(chunk);
+    const RowCounts rows = target.write_from_source(chunk).rows;
     target.commit(chunk, rows);
     return rows;
   }

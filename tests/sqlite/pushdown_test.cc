@@ -100,7 +100,7 @@ TEST(SqlitePushdown, CountsRowsThatCameAfterTheChunkWasCut) {
   file.run("INSERT INTO a VALUES (50, 'new', 1)");
 
   target.begin(chunk);
-  expect_counts(target.write_from_source(chunk), 100, 100);
+  expect_counts(target.write_from_source(chunk).rows, 100, 100);
 }
 
 TEST(SqlitePushdown, RefusesARowAsABatchDoesAndUndoesTheChunk) {
@@ -133,7 +133,7 @@ TEST(SqlitePushdown, NotesTheChunkInTheLedger) {
   const Chunk chunk = run.plan(100).at(0);
 
   target.begin(chunk);
-  const RowCounts rows = target.write_from_source(chunk);
+  const RowCounts rows = target.write_from_source(chunk).rows;
   target.commit(chunk, rows);
 
   ASSERT_TRUE(target.recorded(chunk));
@@ -157,7 +157,7 @@ TEST(SqlitePushdown, GoesOnAfterAReconnect) {
   target.begin(chunk);
   target.reconnect();
   target.begin(chunk);
-  expect_counts(target.write_from_source(chunk), 100, 100);
+  expect_counts(target.write_from_source(chunk).rows, 100, 100);
 }
 
 // A subquery sees the target as it was before the chunk.

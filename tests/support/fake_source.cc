@@ -45,6 +45,19 @@ void FakeSource::read_keys(const std::vector<Key>& keys, Batch& batch) {
   }
 }
 
+std::string FakeSource::moment() { return std::to_string(table_.version()); }
+
+bool FakeSource::may_have_changed(const Chunk& chunk, const std::string& since,
+                                  std::optional<std::int64_t> rows) {
+  reach("source.validate");
+  std::int64_t unchanged = 0;
+  for (const auto& [id, row] : table_.rows()) {
+    const bool is_in = id <= id_of(chunk.upto) && (!chunk.after || id > id_of(*chunk.after));
+    if (is_in && row.version <= std::stoll(since)) ++unchanged;
+  }
+  return !rows || unchanged != *rows;
+}
+
 std::vector<Key> FakeSource::in_key_order(std::vector<Key> keys) {
   reach("source.in_key_order");
   std::sort(keys.begin(), keys.end(),

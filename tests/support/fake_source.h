@@ -1,8 +1,8 @@
 // tests/support/fake_source.h
 //
 // A Source over a FakeTable, with its faults scripted: source.cut, source.read,
-// source.read_keys and source.reconnect. Holds its callers to the contract: used after a
-// lost connection without reconnect(), it fails for good.
+// source.read_keys, source.validate and source.reconnect. Holds its callers to the contract: used
+// after a lost connection without reconnect(), it fails for good.
 
 #pragma once
 
@@ -20,6 +20,7 @@ class FakeSource : public Source {
   struct Options {
     std::size_t bytes_max = 1 << 20;
     bool with_version = false;                              // a third column
+    bool keeps_locks = true;                                // false: its session was ended
     std::function<bool(const std::string& value)> matches;  // `where`; none: every row
   };
 
@@ -31,6 +32,12 @@ class FakeSource : public Source {
                          std::int64_t keys) override;
   void read(const Chunk& chunk, Batch& batch) override;
   void read_keys(const std::vector<Key>& keys, Batch& batch) override;
+  std::string moment() override;
+  bool may_have_changed(const Chunk& chunk, const std::string& since,
+                        std::optional<std::int64_t> rows) override;
+  std::string writers() override { return ""; }
+  bool have_ended(const std::string&) override { return true; }
+  bool release() noexcept override { return options_.keeps_locks; }
   std::vector<Key> in_key_order(std::vector<Key> keys) override;
   std::vector<Statement> statements() const override { return {}; }
   void reconnect() override;

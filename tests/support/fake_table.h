@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/target.h"
+#include "support/batch_builder.h"
 
 namespace backfill {
 
@@ -24,6 +25,7 @@ class FakeTable {
     std::string value;
     std::int64_t version = 0;
     int times_written = 0;  // by committed batches
+    std::string writer;     // mark of the batch that wrote it last; empty: the application
   };
 
   // A row as the application writes it. False, and nothing done, while the row is locked.
@@ -33,6 +35,7 @@ class FakeTable {
     Row& row = rows_[id];
     row.value = value;
     row.version = ++versions_;
+    row.writer.clear();
     return true;
   }
   bool erase(std::int64_t id) {
@@ -67,15 +70,53 @@ class FakeTable {
 
   // A transaction's writes, and its ledger range if it has one, all at once.
   void commit(const std::map<std::int64_t, std::string>& writes,
-              const std::optional<LedgerRange>& range) {
+              const std::optional<LedgerRange>& range, const std::string& mark = "") {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, value] : writes) {
       Row& row = rows_[id];
       row.value = value;
       row.version = ++versions_;
+      row.writer = mark;
       ++row.times_written;
     }
     if (range) ledger_.insert_or_assign(range->upto.values, *range);
+    committed_.insert(mark);
+  }
+
+  bool has_committed(const std::string& mark) const {
+    const std::lock_guard lock(mutex_);
+    return committed_.contains(mark);
+  }
+  std::string next_mark() {
+    const std::lock_guard lock(mutex_);
+    return "t" + std::to_string(++marks_);
+  }
+
+  // Rows of the range that the batch `mark` wrote last become as in `values`, or go.
+  void level(const std::string& mark, const Chunk& chunk,
+             const std::map<std::int64_t, std::string>& values, LevelReport& report) {
+    const std::lock_guard lock(mutex_);
+    for (auto at = rows_.begin(); at != rows_.end();) {
+      const auto& [id, row] = *at;
+      const bool is_ours = row.writer == mark && id <= id_of(chunk.upto) &&
+                           (!chunk.after || id > id_of(*chunk.after));
+      const auto value = values.find(id);
+      if (is_ours && value == values.end()) {
+        at = rows_.erase(at);
+        ++report.deleted;
+        continue;
+      }
+      if (is_ours && value->second != row.value) {
+        at->second = {value->second, ++versions_, row.times_written, mark + "'"};
+        ++report.updated;
+      }
+      ++at;
+    }
+  }
+
+  std::int64_t version() const {
+    const std::lock_guard lock(mutex_);
+    return versions_;
   }
 
   std::vector<LedgerRange> ledger() const {
@@ -100,6 +141,8 @@ class FakeTable {
   std::set<std::int64_t> locked_;
   std::map<std::vector<std::string>, LedgerRange> ledger_;
   std::int64_t versions_ = 0;
+  std::int64_t marks_ = 0;
+  std::set<std::string> committed_;
 };
 
 }  // namespace backfill

@@ -9,6 +9,7 @@ void FakeTarget::begin(const Chunk&) {
   if (is_open_) throw Error(ErrorKind::stop, "begin in an open transaction");
   reach("target.begin", false);
   is_open_ = true;
+  if (options_.is_shared) mark_ = table_.next_mark();
 }
 
 WriteReport FakeTarget::write(const Batch& rows) {
@@ -80,7 +81,7 @@ void FakeTarget::write_range(const Batch& rows, std::size_t first, std::size_t l
 }
 
 // Values as they are; a refused key spoils the whole statement.
-RowCounts FakeTarget::write_from_source(const Chunk& chunk) {
+PushdownReport FakeTarget::write_from_source(const Chunk& chunk) {
   reach("target.write_from_source", true);
   RowCounts rows;
   for (const auto& [id, value] : options_.from->values()) {
@@ -92,7 +93,7 @@ RowCounts FakeTarget::write_from_source(const Chunk& chunk) {
     ++rows.written;
     writes_[id] = value;
   }
-  return rows;
+  return {rows, true};
 }
 
 void FakeTarget::lock(const std::vector<Key>& keys) {
@@ -107,10 +108,34 @@ void FakeTarget::commit(const Chunk& chunk, const RowCounts& rows) {
   reach("target.commit", true);
   std::optional<LedgerRange> range;
   if (options_.keeps_ledger) range = LedgerRange{chunk.after, chunk.upto, rows};
-  table_.commit(writes_, range);
+  table_.commit(writes_, range, mark_);
   writes_.clear();
   rollback();
   reach("target.committed", false);
+}
+
+LevelReport FakeTarget::level(const Chunk& chunk, const std::string& mark, const Batch& rows) {
+  reach("target.level", false);
+  std::map<std::int64_t, std::string> values;
+  std::vector<Cell> cells;
+  LevelReport report;
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    read_cells(rows.tuple(i), options_.layout.write.size(), cells);
+    const std::int64_t id = int64_of(cells[0].view());
+    if (options_.refused.contains(id)) {
+      report.rejects.push_back({i, "23514", "row " + std::to_string(id) + " breaks a constraint"});
+    } else {
+      values[id] = cells[1].view();
+    }
+  }
+  table_.level(mark, chunk, values, report);
+  return report;
+}
+
+Fate FakeTarget::fate(const std::string& mark) {
+  reach("target.fate", false);
+  if (!table_.has_committed(mark)) return Fate::aborted;
+  return options_.forgets_fates ? Fate::unknown : Fate::committed;
 }
 
 void FakeTarget::rollback() noexcept {

@@ -2,8 +2,9 @@
 //
 // A Target over a FakeTable with real transactions: nothing is visible before the commit, an
 // error undoes all of it. Its faults are scripted: target.begin, target.write, target.lock,
-// target.commit (before it takes effect), target.committed (after), target.recorded and
-// target.reconnect. Calls in a wrong order, or on a lost connection, fail for good.
+// target.commit (before it takes effect), target.committed (after), target.recorded, target.level,
+// target.fate and target.reconnect. Calls in a wrong order, or on a lost connection, fail
+// for good.
 
 #pragma once
 
@@ -24,6 +25,8 @@ class FakeTarget : public Target {
     bool keeps_ledger = false;
     std::set<std::int64_t> refused;  // keys of rows that break a constraint
     FakeTable* from = nullptr;       // for write_from_source
+    bool forgets_fates = false;      // of transactions: it may have restarted
+    bool is_shared = false;          // others write to it meanwhile: transactions have marks
   };
 
   FakeTarget(FakeTable& table, FaultScript& script, Options options)
@@ -33,9 +36,12 @@ class FakeTarget : public Target {
   void begin(const Chunk& chunk) override;
   WriteReport write(const Batch& rows) override;
   WriteReport write_around_rejects(const Batch& rows, std::vector<RowReject>& rejects) override;
-  RowCounts write_from_source(const Chunk& chunk) override;
+  PushdownReport write_from_source(const Chunk& chunk) override;
   void lock(const std::vector<Key>& keys) override;
   void commit(const Chunk& chunk, const RowCounts& rows) override;
+  std::string mark() override { return mark_; }
+  LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
+  Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
   std::vector<Statement> statements() const override { return {}; }
@@ -51,6 +57,7 @@ class FakeTarget : public Target {
   const Options options_;
   bool is_open_ = false;
   bool is_lost_ = false;
+  std::string mark_;
   std::map<std::int64_t, std::string> writes_;  // of the open transaction
   std::set<std::int64_t> locked_;               // likewise
 };

@@ -56,7 +56,7 @@ std::string Chaos::crash_point() {
   }
   if (places.empty()) {
     for (const std::string_view name : failpoint_names()) {
-      if (name != "resume.level" && name != "commit.first") places.emplace_back(name);
+      places.emplace_back(name);
     }
   }
   const int place = between(0, static_cast<int>(places.size()) - 1);
