@@ -9,6 +9,8 @@
 namespace backfill {
 namespace {
 
+constexpr int time_to_crash_max = 500;  // milliseconds
+
 std::string delay(const char* name, int milliseconds) {
   return std::string(name) + "=delay(" + std::to_string(milliseconds) + "ms)";
 }
@@ -35,7 +37,8 @@ Chaos::Chaos(PostgresServer& server, const TortureCase& tested, int kills, std::
 std::string Chaos::failpoints() {
   std::string rules = tested_.without;
   const auto add = [&](const std::string& rule) { rules += (rules.empty() ? "" : ",") + rule; };
-  if (!is_spent() && chance(tested_.crash_at.empty() ? 50 : 90)) add(crash_point());
+  crash_is_planned_ = !is_spent() && chance(tested_.crash_at.empty() ? 50 : 90);
+  if (crash_is_planned_) add(crash_point());
   // Between a read and its write, and between a commit and the look at the source that follows.
   add(delay("chunk.after_read", between(1, 20)));
   if (chance(70)) add(delay("validate.before", between(1, 12)));
@@ -48,13 +51,14 @@ std::string Chaos::crash_point() {
   const int place = between(0, static_cast<int>(places.size()) - 1);
   const std::string& name = places[static_cast<std::size_t>(place)];
   // The checkpoint takes what waits together in one step, so its places are reached less often.
-  const int hit = between(1, name.starts_with("checkpoint") ? 4 : 12);
+  const int hit = between(1, name.starts_with("checkpoint") ? 4 : 10);
   return name + "=crash@" + std::to_string(hit);
 }
 
 void Chaos::strike(Program& program) {
   has_killed_program_ = false;
   if (!tested_.crash_at.empty()) return;  // failpoints do it, where it matters
+  if (crash_is_planned_ && ends_within(program, time_to_crash_max)) return;
   while (!is_spent() && !has_killed_program_) {
     if (ends_within(program, between(30, 260))) return;
     switch (pick_blow()) {
