@@ -310,6 +310,9 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
   WriteSpec write = assembly.write;
   if (write.ledger) write.ledger->run_id = run_id;
   RunParts parts;
+  parts.lock =
+      reach(ExitCode::target_unreachable, [&] { return assembly.target->make_runner_lock(); });
+  write.lease = parts.lock->lease();
   parts.make_source = [&assembly] { return make_source(assembly); };
   parts.make_runner_parts = [&assembly, write] {
     std::unique_ptr<Source> source = make_source(assembly);
@@ -319,10 +322,10 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
     return ChunkRunner::Parts{std::move(source), std::move(transform), std::move(target),
                               write.from.has_value(), assembly.consistency};
   };
-  reach(ExitCode::target_unreachable, [&] {
-    if (write.ledger) parts.ledger = assembly.target->make_ledger(write);
-    parts.lock = assembly.target->make_runner_lock();
-  });
+  if (write.ledger) {
+    parts.ledger =
+        reach(ExitCode::target_unreachable, [&] { return assembly.target->make_ledger(write); });
+  }
   parts.layout = assembly.layout;
   return parts;
 }

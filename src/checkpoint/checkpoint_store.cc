@@ -54,6 +54,17 @@ bool is_empty(SqliteConnection& connection) {
   return statement.integer(0) == 0;
 }
 
+// Whatever is wrong with the file itself is a matter of usage.
+template <class Read>
+auto read_or_refuse(const std::filesystem::path& path, Read read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    if (error.exit_code() == ExitCode::usage || error.kind() == ErrorKind::retry) throw;
+    throw Error(ExitCode::usage, left_as_it_is(path, error.what()));
+  }
+}
+
 // What is read while it lives is of one moment.
 class Snapshot {
  public:
@@ -74,25 +85,6 @@ class Snapshot {
   SqliteConnection& connection_;
 };
 
-// The file's format; 0 when it is an empty database. In one snapshot: a run may be making the
-// schema this very moment.
-std::int64_t check_format(SqliteConnection& connection, const std::filesystem::path& path) {
-  const Snapshot snapshot(connection);
-  const std::int64_t application = pragma(connection, "application_id");
-  if (application == 0 && is_empty(connection)) return 0;
-  if (application != kCheckpointApplicationId) {
-    throw Error(ExitCode::usage, left_as_it_is(path, "it is a SQLite database of another program"));
-  }
-  const std::int64_t format = pragma(connection, "user_version");
-  if (format > kCheckpointFormat) {
-    throw Error(ExitCode::usage, left_as_it_is(path, "its format " + std::to_string(format) +
-                                                         " is newer than this program's " +
-                                                         std::to_string(kCheckpointFormat)));
-  }
-  if (format < 1) throw Error(ExitCode::usage, left_as_it_is(path, "it has no format"));
-  return format;
-}
-
 // From `format`, 0 for an empty database, to today's.
 void make_schema(SqliteConnection& connection, std::int64_t format) {
   if (format == kCheckpointFormat) return;
@@ -101,23 +93,6 @@ void make_schema(SqliteConnection& connection, std::int64_t format) {
   connection.execute("PRAGMA application_id = " + std::to_string(kCheckpointApplicationId));
   connection.execute("PRAGMA user_version = " + std::to_string(kCheckpointFormat));
   transaction.commit();
-}
-
-// Opens and checks; whatever is wrong with the file itself is a matter of usage.
-std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path,
-                                               SqliteConnection::Mode mode, std::int64_t& format) {
-  // SQLite would take a single byte, whatever it is, for an empty database.
-  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) == 1) {
-    throw Error(ExitCode::usage, left_as_it_is(path, "it is not a database"));
-  }
-  try {
-    auto connection = std::make_unique<SqliteConnection>(path.string(), mode);
-    format = check_format(*connection, path);
-    return connection;
-  } catch (const Error& error) {
-    if (error.exit_code() == ExitCode::usage || error.kind() == ErrorKind::retry) throw;
-    throw Error(ExitCode::usage, left_as_it_is(path, error.what()));
-  }
 }
 
 // Binds the parameters of a statement in order.
@@ -176,8 +151,9 @@ class Reader {
     ++at_;
     return std::nullopt;
   }
+  Key key() { return Key::from_json(text()); }
   std::optional<Key> maybe_key() {
-    if (!statement_.is_null(at_)) return Key::from_json(text());
+    if (!statement_.is_null(at_)) return key();
     ++at_;
     return std::nullopt;
   }
@@ -195,6 +171,7 @@ constexpr const char* kRunColumns =
     "workers, "
     "share, pressure, pressure_signal, all_visited, forced";
 
+<<<<<<< HEAD
 }  // namespace
 
 const char* run_state_name(RunState state) { return kStateNames[static_cast<std::size_t>(state)]; }
@@ -236,8 +213,23 @@ void CheckpointStore::check_file() const {
 }
 
 std::optional<SavedRun> CheckpointStore::load() {
+=======
+// A file of an older format that is only looked at has none.
+void read_doubts(SqliteConnection& connection, SavedRun& run) {
+  if (pragma(connection, "user_version") < kCheckpointFormat) return;
+  SqliteStatement doubts = connection.prepare("SELECT after, upto, mark FROM in_doubt");
+  while (doubts.step()) {
+    Reader doubt(doubts);
+    const std::optional<Key> after = doubt.maybe_key();
+    const Key upto = doubt.key();
+    run.in_doubt.push_back({after, upto, doubt.text()});
+  }
+}
+
+std::optional<SavedRun> read_run(SqliteConnection& connection) {
+>>>>>>> main
   SqliteStatement statement =
-      connection_->prepare(std::string("SELECT ") + kRunColumns + " FROM run");
+      connection.prepare(std::string("SELECT ") + kRunColumns + " FROM run");
   if (!statement.step()) return std::nullopt;
   Reader row(statement);
   SavedRun run;
@@ -267,41 +259,111 @@ std::optional<SavedRun> CheckpointStore::load() {
   run.pressure_signal = row.text();
   run.all_visited = row.integer() != 0;
   run.forced = row.text();
+  if (run.run_id.empty())
+    throw Error(ErrorKind::stop, "the checkpoint holds a run without a run_id");
+  if (statement.step()) throw Error(ErrorKind::stop, "the checkpoint holds more than one run");
 
-  SqliteStatement bounds = connection_->prepare("SELECT key, end_key FROM watermark");
+  SqliteStatement bounds = connection.prepare("SELECT key, end_key FROM watermark");
   if (bounds.step()) {
     Reader keys(bounds);
     run.watermark = keys.maybe_key();
     run.end_key = keys.maybe_key();
   }
-  SqliteStatement ranges =
-      connection_->prepare("SELECT after, upto FROM done_range ORDER BY place");
+  SqliteStatement ranges = connection.prepare("SELECT after, upto FROM done_range ORDER BY place");
   while (ranges.step()) {
     Reader range(ranges);
     const std::optional<Key> after = range.maybe_key();
-    run.done_ahead.push_back({after, *range.maybe_key()});
+    run.done_ahead.push_back({after, range.key()});
   }
-  load_doubts(run);
+  read_doubts(connection, run);
   return run;
 }
 
-// A file of an older format that is only looked at has none.
-void CheckpointStore::load_doubts(SavedRun& run) {
-  if (pragma(*connection_, "user_version") < kCheckpointFormat) return;
-  SqliteStatement doubts = connection_->prepare("SELECT after, upto, mark FROM in_doubt");
-  while (doubts.step()) {
-    Reader doubt(doubts);
-    const std::optional<Key> after = doubt.maybe_key();
-    const std::optional<Key> upto = doubt.maybe_key();
-    run.in_doubt.push_back({after, *upto, doubt.text()});
+FingerprintFields read_fingerprint(SqliteConnection& connection) {
+  FingerprintFields fields;
+  SqliteStatement statement = connection.prepare("SELECT field, value FROM job");
+  while (statement.step()) fields.emplace(statement.bytes(0), statement.bytes(1));
+  return fields;
+}
+
+std::vector<DeadLetter> read_dead_letters(SqliteConnection& connection, std::size_t limit) {
+  SqliteStatement statement = connection.prepare(
+      "SELECT key, code, message, \"values\" FROM dead_letter ORDER BY recorded_at, key LIMIT ?");
+  statement.bind_integer(1, static_cast<std::int64_t>(limit));
+  std::vector<DeadLetter> letters;
+  while (statement.step()) {
+    Reader row(statement);
+    DeadLetter letter;
+    letter.key = row.key().to_json();
+    letter.code = row.text();
+    letter.message = row.text();
+    letter.values = row.text();
+    letters.push_back(std::move(letter));
   }
+  return letters;
+}
+
+// The file's format, once all of its run could be read; 0 when it is an empty database. In one
+// snapshot: a run may be making the schema this very moment.
+std::int64_t check_content(SqliteConnection& connection, const std::filesystem::path& path) {
+  const Snapshot snapshot(connection);
+  const std::int64_t application = pragma(connection, "application_id");
+  if (application == 0 && is_empty(connection)) return 0;
+  if (application != kCheckpointApplicationId) {
+    throw Error(ExitCode::usage, left_as_it_is(path, "it is a SQLite database of another program"));
+  }
+  const std::int64_t format = pragma(connection, "user_version");
+  if (format > kCheckpointFormat) {
+    throw Error(ExitCode::usage, left_as_it_is(path, "its format " + std::to_string(format) +
+                                                         " is newer than this program's " +
+                                                         std::to_string(kCheckpointFormat)));
+  }
+  if (format < 1) throw Error(ExitCode::usage, left_as_it_is(path, "it has no format"));
+  read_run(connection);
+  read_fingerprint(connection);
+  return format;
+}
+
+std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path,
+                                               SqliteConnection::Mode mode, std::int64_t& format) {
+  // SQLite would take a single byte, whatever it is, for an empty database.
+  if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) == 1) {
+    throw Error(ExitCode::usage, left_as_it_is(path, "it is not a database"));
+  }
+  return read_or_refuse(path, [&] {
+    auto connection = std::make_unique<SqliteConnection>(path.string(), mode);
+    format = check_content(*connection, path);
+    return connection;
+  });
+}
+
+}  // namespace
+
+const char* run_state_name(RunState state) { return kStateNames[static_cast<std::size_t>(state)]; }
+
+CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
+  create_file(path);
+  std::int64_t format = 0;
+  auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
+  connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  make_schema(*connection, format);
+  return CheckpointStore(std::move(connection));
+}
+
+std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  std::int64_t format = 0;
+  auto connection = open_checked(path, SqliteConnection::Mode::read_only, format);
+  if (format == 0) return std::nullopt;
+  return CheckpointStore(std::move(connection));
+}
+
+std::optional<SavedRun> CheckpointStore::load() {
+  return read_or_refuse(connection_->path(), [&] { return read_run(*connection_); });
 }
 
 FingerprintFields CheckpointStore::fingerprint() {
-  FingerprintFields fields;
-  SqliteStatement statement = connection_->prepare("SELECT field, value FROM job");
-  while (statement.step()) fields.emplace(statement.bytes(0), statement.bytes(1));
-  return fields;
+  return read_or_refuse(connection_->path(), [&] { return read_fingerprint(*connection_); });
 }
 
 void CheckpointStore::start(const SavedRun& run, const std::string& job,
@@ -419,20 +481,8 @@ bool CheckpointStore::has_dead_letter(const Key& key) {
 }
 
 std::vector<DeadLetter> CheckpointStore::dead_letters(std::size_t limit) {
-  SqliteStatement statement = connection_->prepare(
-      "SELECT key, code, message, \"values\" FROM dead_letter ORDER BY recorded_at, key LIMIT ?");
-  statement.bind_integer(1, static_cast<std::int64_t>(limit));
-  std::vector<DeadLetter> letters;
-  while (statement.step()) {
-    Reader row(statement);
-    DeadLetter letter;
-    letter.key = row.text();
-    letter.code = row.text();
-    letter.message = row.text();
-    letter.values = row.text();
-    letters.push_back(std::move(letter));
-  }
-  return letters;
+  return read_or_refuse(connection_->path(),
+                        [&] { return read_dead_letters(*connection_, limit); });
 }
 
 void CheckpointStore::write_run(const SavedRun& run) {

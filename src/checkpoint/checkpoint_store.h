@@ -42,7 +42,7 @@ struct Sample {
 class CheckpointStore {
  public:
   // The file at `path`, made when it is not there. An unreadable, foreign or newer-format file
-  // throws Error(ExitCode::usage) and is left as it is.
+  // throws Error(ExitCode::usage) and is left as it is: also one whose run cannot be read.
   static CheckpointStore open(const std::filesystem::path& path);
 
   // For `status`: none when there is no file; the same errors.
@@ -80,7 +80,6 @@ class CheckpointStore {
   void write_run(const SavedRun& run);
   void write_watermark(const SavedRun& run);
   void write_doubts(const SavedRun& run);
-  void load_doubts(SavedRun& run);
   void write_fingerprint(const FingerprintFields& fingerprint);
   void write_dead_letters(const std::vector<DeadLetter>& dead_letters,
                           const std::string& recorded_at);

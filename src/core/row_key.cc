@@ -1,30 +1,26 @@
 #include "core/row_key.h"
 
+#include "backfill/wire.hpp"
 #include "core/batch.h"
-#include "core/sql.h"
+#include "core/value_literal.h"
 
 namespace backfill {
 namespace {
 
-// A real stays a real when it is read again: `1.0`, not `1`.
-std::string real_literal(const std::string& text) {
-  if (text.find("inf") != std::string::npos) return text.front() == '-' ? "-9e999" : "9e999";
-  return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
-}
-
-// SQLite keys are SQL literals, so that 1 and '1' stay apart.
+// SQLite keys are SQL literals, the same that its own reader of keys makes.
 std::string key_value(const Column& column, const Cell& cell) {
-  const std::string text = display_cell(column, cell);
-  if (!column.dynamic || cell.is_null()) return text;
-  switch (read_dynamic(cell).kind) {
+  if (!column.dynamic || cell.is_null()) return display_cell(column, cell);
+  const DynamicCell dynamic = read_dynamic(cell);
+  const std::string_view bytes = dynamic.value.view();
+  switch (dynamic.kind) {
     case Kind::text:
-      return quote_literal(text);
+      return text_literal(bytes);
     case Kind::bytes:
-      return "X" + quote_literal(text.substr(2));
+      return blob_literal(bytes);
     case Kind::float64:
-      return real_literal(text);
+      return real_literal(wire::read_float64(bytes));
     default:
-      return text;
+      return integer_literal(wire::read_int64(bytes));
   }
 }
 

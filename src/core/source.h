@@ -69,12 +69,18 @@ class Source {
   virtual std::string moment() = 0;
 
   // Whether any of the `rows` rows that a read found in the chunk, after `since`, may have changed
-  // or gone by now. In doubt true, and always when `rows` is not known.
+  // or gone by now, or will have when a transaction under way commits. In doubt true, and always
+  // when `rows` is not known.
   virtual bool may_have_changed(const Chunk& chunk, const std::string& since,
                                 std::optional<std::int64_t> rows) = 0;
 
-  // Lets go of the rows that a read locked.
-  virtual void release() noexcept = 0;
+  // Transactions under way that may have changed rows of the table; empty: none.
+  virtual std::string writers() = 0;
+  // Whether all of these have ended.
+  virtual bool have_ended(const std::string& writers) = 0;
+
+  // Lets go of the rows that a read locked. True when nobody can have changed them until now.
+  virtual bool release() noexcept = 0;
 
   // The same keys in the database's order.
   virtual std::vector<Key> in_key_order(std::vector<Key> keys) = 0;

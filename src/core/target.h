@@ -36,6 +36,8 @@ struct WriteSpec {
   bool levels = false;               // what is written may have to be levelled
   // Whether the target has the key in the source's order, so that a chunk is a range there too.
   bool same_key_order = false;
+  // RunnerLock::lease() of the run; none: nothing but the caller's care keeps a second runner off.
+  std::optional<std::int32_t> lease;
   // Positions in `columns` of the key, in the order of the source's key; empty: as they stand.
   std::vector<int> key;
   // Pushdown: what the source reads, where that is in the target's own database and nothing but
@@ -56,6 +58,13 @@ struct RowReject {
   std::size_t row;
   std::string code;
   std::string message;
+};
+
+// Of a transaction.
+enum class Fate {
+  committed,
+  aborted,
+  unknown,  // a server that crashed since may have given its number to another
 };
 
 // What levelling came to.
@@ -110,12 +119,12 @@ class Target {
   // Levels the rows that the transaction `mark` wrote in the chunk's range and that nobody has
   // written since: they become as in `rows`, which is all that the source has there now; those
   // that are not in `rows` go, unless the write mode only updates. A transaction of its own, after
-  // `mark` has committed.
+  // the end of `mark`.
   virtual LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) = 0;
 
   // What became of a transaction whose commit may have been lost on its way. Error(retry) while it
   // may still do either.
-  virtual bool has_committed(const std::string& mark) = 0;
+  virtual Fate fate(const std::string& mark) = 0;
 
   // Ends a transaction that will not be committed; harmless when there is none.
   virtual void rollback() noexcept = 0;
@@ -157,8 +166,14 @@ class RunnerLock {
   // True while it is surely still held; takes it again after a lost connection where nobody
   // else has it. Throws Error(ExitCode::other_runner) when somebody has, Error(retry) when unknown.
   virtual void confirm() = 0;
+<<<<<<< HEAD
   // Makes a call in progress fail soon, where it could take long. From any thread.
   virtual void cancel() noexcept {}
+=======
+  // What a batch is to be written under where the lock can be lost without the runner's knowing;
+  // none where it cannot.
+  virtual std::optional<std::int32_t> lease() const { return std::nullopt; }
+>>>>>>> main
 };
 
 }  // namespace backfill

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kRoundsBeforeLock = 3;  // of rows that keep changing under us
 constexpr std::int64_t kRoundsMax = 100;
+constexpr Duration kShortWait = std::chrono::milliseconds(2);  // for others' transactions
+constexpr Duration kLongWait = std::chrono::seconds(2);
 constexpr int kReadsInTurn = 8;  // after one that had to be done twice
 
 bool is_connection_loss(const Error& error) {
@@ -110,7 +112,7 @@ void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_to
 
 void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recorded,
                           ChunkReport& report, std::stop_token stop) {
-  if (!chunk.mark.empty()) return level_once(chunk, report);
+  if (!chunk.mark.empty()) return level_once(chunk, report, stop);
   if (!sent_.mark.empty() && settle(chunk, report, stop)) return;
   ChunkReport part;
   if (may_be_recorded) {
@@ -135,10 +137,11 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
 // then it is brought to its end.
 bool ChunkRunner::settle(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
   side_ = ExitCode::target_unreachable;
-  const bool has_committed = target_->has_committed(sent_.mark);
+  const Fate fate = target_->fate(sent_.mark);
   Sent sent = std::exchange(sent_, Sent());
-  if (!has_committed) return false;
+  if (fate == Fate::aborted) return false;
   level(chunk, sent.mark, sent.part, stop);
+  if (fate == Fate::unknown) return false;
   add(std::move(sent.part), report);
   return true;
 }
@@ -158,6 +161,7 @@ void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part, std::stop_tok
   }
   part.rows = written.rows;
   commit(chunk, part);
+  was_locked_ = consistency_ == Consistency::lock;
   validate(chunk, moment, written.wrote_all ? std::optional(part.rows.read) : std::nullopt, part,
            stop);
 }
@@ -186,7 +190,7 @@ void ChunkRunner::read_and_write(const Chunk& chunk, Rejects rejects, ChunkRepor
   const std::string moment = source_.moment();
   if (!batch_.empty()) write_batch(chunk, rejects, in_turn, part);
   if (in_turn) target_->rollback();
-  if (consistency_ == Consistency::lock) source_.source().release();
+  was_locked_ = consistency_ == Consistency::lock && source_.source().release();
   validate(chunk, moment, part.rows.read, part, stop);
 }
 
@@ -231,8 +235,8 @@ void ChunkRunner::validate(const Chunk& chunk, const std::string& moment,
                            std::optional<std::int64_t> rows, ChunkReport& part,
                            std::stop_token stop) {
   if (sent_.mark.empty()) return;
-  bool must_level = true;
-  {
+  bool must_level = !was_locked_;
+  if (consistency_ == Consistency::validate) {
     side_ = ExitCode::source_unreachable;
     const Stopwatch watch(clock_, part.times.validate);
     try {
@@ -254,11 +258,12 @@ void ChunkRunner::level(const Chunk& chunk, const std::string& mark, ChunkReport
   run_part(levelled, report, stop);
 }
 
-// The source is read when nothing of the transaction can come any more. Rows that are now refused
-// have been taken out of the target.
-void ChunkRunner::level_once(const Chunk& chunk, ChunkReport& report) {
+// The source is read when nothing of the transaction can come any more, nor of an application's
+// that wrote to the target before it. Rows that are now refused have been taken out of the target.
+void ChunkRunner::level_once(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
   side_ = ExitCode::target_unreachable;
-  if (!target_->has_committed(chunk.mark)) return;
+  if (target_->fate(chunk.mark) == Fate::aborted) return;
+  wait_for_writers(chunk, stop);
   ChunkReport part;
   read(chunk, part);
   part.rows = RowCounts();
@@ -293,6 +298,25 @@ void ChunkRunner::redo_conflicts(std::vector<Key> conflicts, Rejects rejects, Ch
     const Batch& rows = transform(redo_batch_, part);
     conflicts.clear();
     if (!rows.empty()) conflicts = write_rows(redo_batch_, rows, rejects, part).conflicts;
+  }
+}
+
+// A transaction that writes to both tables writes to the target before it commits to the source.
+// One that has left a row of ours alone because it could not see it yet has to end before the
+// source tells what it did.
+void ChunkRunner::wait_for_writers(const Chunk& chunk, std::stop_token stop) {
+  side_ = ExitCode::source_unreachable;
+  const std::string writers = source_.source().writers();
+  const TimePoint began = clock_.now();
+  bool has_told = false;
+  while (!writers.empty() && !source_.source().have_ended(writers)) {
+    if (!has_told && clock_.now() - began > kLongWait) {
+      has_told = true;
+      log_.write(LogLevel::warning, "waits for transactions that write to the source",
+                 {{"chunk", chunk.display()}, {"transactions", writers}});
+    }
+    if (!clock_.wait(has_told ? kLongWait / 10 : kShortWait, stop))
+      throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
   }
 }
 

@@ -70,7 +70,8 @@ class ChunkRunner {
                 ChunkReport& part, std::stop_token stop);
   void level(const Chunk& chunk, const std::string& mark, ChunkReport& report,
              std::stop_token stop);
-  void level_once(const Chunk& chunk, ChunkReport& report);
+  void level_once(const Chunk& chunk, ChunkReport& report, std::stop_token stop);
+  void wait_for_writers(const Chunk& chunk, std::stop_token stop);
   void push_down(const Chunk& chunk, ChunkReport& part, std::stop_token stop);
   void read(const Chunk& chunk, ChunkReport& part);
   void read_and_write(const Chunk& chunk, Rejects rejects, ChunkReport& part, std::stop_token stop);
@@ -109,6 +110,7 @@ class ChunkRunner {
 
   std::optional<Chunk> next_;  // to be read ahead
   Sent sent_;                  // with a mark: its answer has not come, or it is not validated
+  bool was_locked_ = false;    // what was read, until its commit
   int reads_in_turn_ = 0;      // chunks to be read while the target is ours alone
   Batch batch_;                // reused chunk after chunk
   Batch redo_batch_;

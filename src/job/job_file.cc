@@ -21,8 +21,15 @@ namespace {
 
 // A job file is written by a person; what is larger is another file given by mistake.
 constexpr std::size_t file_bytes_max = 1 << 20;
+// The parser goes as deep as names go, and each level beyond its own limit costs a dot. A stack of
+// 8 MiB ends somewhere above 20,000.
+constexpr std::ptrdiff_t dots_max = 5'000;
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(ExitCode::usage, message); }
+
+bool is_too_deep(std::string_view text) {
+  return std::count(text.begin(), text.end(), '.') > dots_max;
+}
 
 std::string place_of(const std::string& file, const toml::source_region& region) {
   return file + ":" + std::to_string(region.begin.line) + ":" + std::to_string(region.begin.column);
@@ -43,6 +50,10 @@ std::string read_text(const std::filesystem::path& file) {
   if (stream.bad()) refuse(tried + "the file could not be read to its end");
   text.resize(static_cast<std::size_t>(stream.gcount()));
   if (text.size() > file_bytes_max) refuse(tried + "it is larger than 1 MiB, so hardly a job file");
+  if (is_too_deep(text)) {
+    refuse(tried + "it has more than " + std::to_string(dots_max) +
+           " dots, so its names may be too deep; put fewer into it");
+  }
   return text;
 }
 
@@ -216,7 +227,7 @@ void collect(toml::table& table, const std::string& prefix, const IsTable& is_ta
 
 // The first value of `key = text`; none when that is not TOML, or is more than that.
 std::optional<toml::table> parse_alone(std::string_view text) {
-  if (text.find_first_of("\r\n") != text.npos) return std::nullopt;
+  if (text.find_first_of("\r\n") != text.npos || is_too_deep(text)) return std::nullopt;
   try {
     toml::table table = toml::parse("value = " + std::string(text));
     if (table.size() == 1) return table;

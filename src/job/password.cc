@@ -166,7 +166,8 @@ std::string broken_uri_without_password(const std::string& text) {
   const bool has_at = last_at != text.npos && last_at >= begin;
   const std::string decoded = percent_decoded(text).value_or("%");
   if (is_secret(text) || is_secret(decoded) || decoded == "%") {
-    return text.substr(0, std::min(text.find_first_of(":@/?", begin), text.size())) + "...";
+    const std::size_t end = text.find_first_of(":@/?&=;,'\"\\ \t\r\n\v\f", begin);
+    return text.substr(0, end == text.npos ? begin : end) + "...";
   }
   if (has_at) {
     const std::string user = text.substr(begin, text.find_first_of(":@/?", begin) - begin);

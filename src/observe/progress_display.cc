@@ -13,12 +13,17 @@ namespace {
 constexpr Duration kBarInterval = std::chrono::milliseconds(200);
 constexpr Duration kLogInterval = std::chrono::seconds(10);
 constexpr int kBarWidth = 24;
+constexpr double kCountMax = 1e15;  // what is beyond comes from a file that somebody edited
 
 std::string bar(double progress) {
-  const int full = static_cast<int>(progress * kBarWidth);
+  const int full = static_cast<int>(std::clamp(progress, 0.0, 1.0) * kBarWidth);
   std::string text = "[";
   for (int i = 0; i < kBarWidth; ++i) text += i < full ? '=' : (i == full ? '>' : ' ');
   return text + "]";
+}
+
+std::int64_t whole(double number) {
+  return static_cast<std::int64_t>(std::clamp(number, -kCountMax, kCountMax));
 }
 
 std::size_t terminal_width() {
@@ -74,7 +79,7 @@ std::string progress_line(const SavedRun& run) {
     line = fmt::format("{} rows", count_text(run.rows.read));
   }
   if (run.rate_rows_per_s) {
-    line += fmt::format("  {} rows/s", count_text(static_cast<std::int64_t>(*run.rate_rows_per_s)));
+    line += fmt::format("  {} rows/s", count_text(whole(*run.rate_rows_per_s)));
   }
   if (run.eta_low_s && run.eta_high_s && *run.eta_high_s > 0) {
     line += fmt::format("  {} to {} left", duration_text(*run.eta_low_s),
@@ -87,9 +92,9 @@ std::string progress_line(const SavedRun& run) {
 std::string duration_text(double seconds) {
   if (seconds < 1) return fmt::format("{:.0f} ms", seconds * 1000);
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);
-  const auto whole = static_cast<std::int64_t>(seconds);
-  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
-  return fmt::format("{}h{:02}m", whole / 3600, whole % 3600 / 60);
+  const std::int64_t rounded = whole(seconds);
+  if (rounded < 3600) return fmt::format("{}m{:02}s", rounded / 60, rounded % 60);
+  return fmt::format("{}h{:02}m", rounded / 3600, rounded % 3600 / 60);
 }
 
 std::string count_text(std::int64_t count) {

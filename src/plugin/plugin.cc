@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -20,7 +21,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t word_bytes_max = 200;
+
 [[noreturn]] void refuse(const std::string& message) { throw Error(ExitCode::unsafe, message); }
+
+// A plugin's name and version stand in messages, logs and the checkpoint.
+bool is_word(std::string_view text) {
+  const auto is_control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
+  return !text.empty() && text.size() <= word_bytes_max &&
+         std::none_of(text.begin(), text.end(), is_control);
+}
 
 bool is_file(const fs::path& path) {
   std::error_code ignored;
@@ -195,6 +205,13 @@ void Plugin::check_contract() {
   require(transform_->close != nullptr, "close");
   name_ = transform_->name;
   version_ = transform_->version;
+  const auto require_word = [&](const std::string& text, const char* field) {
+    if (is_word(text)) return;
+    refuse(fmt::format("plugin {}: its {} must be 1 to {} printable bytes on one line",
+                       path_.string(), field, word_bytes_max));
+  };
+  require_word(name_, "name");
+  require_word(version_, "version");
 }
 
 }  // namespace backfill

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <thread>
 
+#include "postgres/fence.h"
 #include "postgres/sqlstate.h"
 
 namespace backfill {
@@ -231,6 +232,9 @@ void PgConnection::set_up_session() {
       "('jit', 'off', false), ('max_parallel_workers_per_gather', '0', false), "
       "('lock_timeout', '2s', false), ('statement_timeout', '{}ms', false), "
       "('idle_in_transaction_session_timeout', '60s', false), "
+      // A batch of a machine that is gone must not hold its locks for hours.
+      "('tcp_keepalives_idle', '15', false), ('tcp_keepalives_interval', '5', false), "
+      "('tcp_keepalives_count', '4', false), ('tcp_user_timeout', '40s', false), "
       "('idle_session_timeout', '0', false)) AS v(name, value, must) "
       "JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) v.name",
       session_.read_only ? "('default_transaction_read_only', 'on', true), " : "",
@@ -250,6 +254,8 @@ void PgConnection::set_up_session() {
 }
 
 int PgConnection::server_version() const { return connection_ ? PQserverVersion(connection_) : 0; }
+
+std::int64_t PgConnection::announced_session() const { return PQbackendPID(connection_); }
 
 bool PgConnection::in_transaction() const {
   if (is_lost()) return false;
@@ -476,6 +482,10 @@ void PgConnection::fail(const pg_result* result) {
     } else if (primary.find("user request") != std::string::npos) {
       kind = ErrorKind::retry;
     }
+  }
+  if (is_fence_failure(code, primary)) {
+    kind = ErrorKind::retry;
+    primary = "the lease on the job is lost; nothing is written without it";
   }
   std::string message = fmt::format("{}: {}", attempt_, primary);
   if (!code.empty()) message += fmt::format(" (SQLSTATE {})", code);

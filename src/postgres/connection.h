@@ -96,6 +96,8 @@ class PgConnection {
   int server_version() const;  // 150018 is 15.18
   // Tells the server that answers now from any other, and from itself before a restart.
   const std::string& server() const { return server_; }
+  // The server process that this connection was told at its beginning is its own.
+  std::int64_t announced_session() const;
   bool in_transaction() const;
   bool is_lost() const;
   const std::string& role() const { return role_; }

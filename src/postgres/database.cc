@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "postgres/fence.h"
 #include "postgres/ledger.h"
+#include "postgres/pooler.h"
 #include "postgres/runner_lock.h"
 #include "postgres/source.h"
 #include "postgres/table.h"
@@ -37,11 +39,17 @@ std::string PostgresDatabase::why_not_validated() {
 }
 
 void PostgresDatabase::check_source(const TableFacts& table, const ReadSpec& spec) {
+<<<<<<< HEAD
   check_read(connection_, table, spec.columns, spec.validates);
+=======
+  refuse_shared_sessions(connection_, url_, job_);
+  check_read(connection_, table, spec.columns);
+>>>>>>> main
   if (spec.locks) check_lock(connection_, table);
 }
 
 void PostgresDatabase::check_target(const TableFacts& table, const WriteSpec& spec) {
+  refuse_shared_sessions(connection_, url_, job_);
   const bool needs_temp =
       spec.mode != WriteMode::insert || spec.levels || !conversions(spec).empty();
   check_write(connection_, table, spec.mode, spec.columns, spec.levels, needs_temp);
@@ -65,7 +73,8 @@ std::unique_ptr<Target> PostgresDatabase::make_target(const WriteSpec& spec) con
 }
 
 std::unique_ptr<Ledger> PostgresDatabase::make_ledger(const WriteSpec& spec) const {
-  return std::make_unique<PostgresLedger>(url_, spec.table, *spec.ledger);
+  return std::make_unique<PostgresLedger>(url_, spec.table, *spec.ledger,
+                                          fence_sql(job_, spec.lease));
 }
 
 std::unique_ptr<RunnerLock> PostgresDatabase::make_runner_lock() const {

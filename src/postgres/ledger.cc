@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include "core/sql.h"
+#include "postgres/fence.h"
 
 namespace backfill {
 namespace {
 
 // Ranges forgotten in one statement.
 constexpr std::size_t prune_step = 1000;
-
-// Times lock_timeout that a new runner waits for what a dead one left behind.
-constexpr int batch_waits_max = 5;
 
 constexpr const char* ledger_columns =
     "job text NOT NULL, upto text NOT NULL, \"after\" text, run_id text NOT NULL, "
@@ -36,11 +34,6 @@ RowCounts counts_from(const PgResult& result, int row, int column) {
   rows.unchanged = result.integer(row, column + 4);
   rows.conflicts = result.integer(row, column + 5);
   return rows;
-}
-
-std::string batch_number(const LedgerSpec& spec) {
-  return fmt::format("pg_catalog.hashtextextended({}, 0)",
-                     quote_literal("backfill batch:" + spec.job));
 }
 
 }  // namespace
@@ -77,37 +70,27 @@ std::optional<RowCounts> find_in_ledger(PgConnection& connection, const std::str
   return counts_from(row, 0, 0);
 }
 
-std::string batch_lock_sql(const LedgerSpec& spec) {
-  return fmt::format("SELECT pg_catalog.pg_advisory_xact_lock_shared({})", batch_number(spec));
-}
-
-void wait_for_batches(PgConnection& connection, const LedgerSpec& spec) {
-  connection.query(fmt::format("SELECT pg_catalog.pg_advisory_xact_lock({})", batch_number(spec)));
+void wait_for_batches(PgConnection& connection, const std::string& job) {
+  connection.query(fmt::format("SELECT pg_catalog.pg_advisory_xact_lock({})", batch_lock_key(job)));
 }
 
 PostgresLedger::PostgresLedger(const std::string& url, const std::string& table,
-                               const LedgerSpec& spec)
-    : ledger_(ledger_table(table)), spec_(spec), connection_(url, spec.job, "target") {}
+                               const LedgerSpec& spec, std::string fence)
+    : ledger_(ledger_table(table)),
+      spec_(spec),
+      fence_(std::move(fence)),
+      connection_(url, spec.job, "target") {}
 
 bool PostgresLedger::exists() {
   return !connection_.query("SELECT pg_catalog.to_regclass($1)", {ledger_}).is_null(0, 0);
 }
 
 void PostgresLedger::prepare() {
-  connection_.attempt("wait for the batches that an earlier process left in commit");
-  for (int wait = 1;; ++wait) {
-    try {
-      wait_for_batches(connection_, spec_);
-      break;
-    } catch (const Error& error) {
-      if (error.code() != "55P03" || wait == batch_waits_max) throw;
-    }
-  }
   connection_.attempt("prepare the ledger " + ledger_);
   try {
     if (!exists())
       connection_.command(
-          fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", ledger_, ledger_columns));
+          fence_ + fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", ledger_, ledger_columns));
     connection_.query(fmt::format("SELECT {} FROM {} LIMIT 0", count_columns, ledger_));
   } catch (const Error& error) {
     // Another runner may have made the table at the same moment.
@@ -159,16 +142,16 @@ void PostgresLedger::prune(const std::vector<Key>& upto) {
     for (std::size_t i = first; i < upto.size() && i < first + prune_step; ++i) {
       keys.push_back(quote_literal(upto[i].to_json()));
     }
-    connection_.query(
-        fmt::format("DELETE FROM {} WHERE job = $1 AND upto IN ({})", ledger_, join(keys, ", ")),
-        {spec_.job});
+    connection_.query(fence_ + fmt::format("DELETE FROM {} WHERE job = {} AND upto IN ({})",
+                                           ledger_, quote_literal(spec_.job), join(keys, ", ")));
   }
 }
 
 void PostgresLedger::clear() {
   begin("clear");
   if (!exists()) return;
-  connection_.query(fmt::format("DELETE FROM {} WHERE job = $1", ledger_), {spec_.job});
+  connection_.query(
+      fence_ + fmt::format("DELETE FROM {} WHERE job = {}", ledger_, quote_literal(spec_.job)));
 }
 
 }  // namespace backfill

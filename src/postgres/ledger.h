@@ -25,19 +25,18 @@ std::string record_sql(const std::string& ledger, const LedgerSpec& spec, const 
 std::optional<RowCounts> find_in_ledger(PgConnection& connection, const std::string& ledger,
                                         const LedgerSpec& spec, const Chunk& chunk);
 
-// SQL for the transaction of a batch: holds the job's batch lock, shared, until it ends.
-std::string batch_lock_sql(const LedgerSpec& spec);
-
 // Waits until no transaction holds the job's batch lock. A process that was killed, or a connection
 // that was cut, may leave a COMMIT behind that the server still carries out: only after this does
 // the ledger say the last word. Throws Error(retry) when it takes longer than lock_timeout.
-void wait_for_batches(PgConnection& connection, const LedgerSpec& spec);
+void wait_for_batches(PgConnection& connection, const std::string& job);
 
 // After a lost connection the next call connects anew.
 class PostgresLedger : public Ledger {
  public:
-  // `table` is the target table. Connects.
-  PostgresLedger(const std::string& url, const std::string& table, const LedgerSpec& spec);
+  // `table` is the target table; `fence` the SQL that begins each transaction that writes.
+  // Connects.
+  PostgresLedger(const std::string& url, const std::string& table, const LedgerSpec& spec,
+                 std::string fence = "");
 
   void prepare() override;
   std::vector<LedgerRange> ranges() override;
@@ -51,6 +50,7 @@ class PostgresLedger : public Ledger {
 
   const std::string ledger_;
   const LedgerSpec spec_;
+  const std::string fence_;
   PgConnection connection_;
 };
 

@@ -86,10 +86,10 @@ std::string ReadSql::copy_keys(const std::vector<Key>& keys) const {
 // Ages count back from the newest transaction. A row frozen long ago may show a number that has
 // come round since: it looks younger than the newest, and is not.
 std::string ReadSql::count_older(const std::string& after, const std::string& upto,
-                                 const std::string& transaction) const {
+                                 const std::string& transaction, bool untouched) const {
   return fmt::format(
-      "SELECT count(*){} AND pg_catalog.age(xmin) NOT BETWEEN 0 AND pg_catalog.age('{}'::xid)",
-      from_range(after, upto), transaction);
+      "SELECT count(*){} AND pg_catalog.age(xmin) NOT BETWEEN 0 AND pg_catalog.age('{}'::xid){}",
+      from_range(after, upto), transaction, untouched ? " AND xmax = '0'::xid" : "");
 }
 
 std::string ReadSql::in_range(const std::string& after, const std::string& upto) const {

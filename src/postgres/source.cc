@@ -121,25 +121,56 @@ std::string PostgresSource::moment() {
 }
 
 // Nothing has changed where nobody but us has written anything; else, where as many rows as were
-// read have not been written since.
+// read have not been written since. While others are still writing to the table, no row may be
+// marked by any of them either.
 bool PostgresSource::may_have_changed(const Chunk& chunk, const std::string& since,
                                       std::optional<std::int64_t> rows) {
   const PgSnapshot then = PgSnapshot::parse(since);
   if (own_->were_all(connection_.server(), then, PgSnapshot::parse(moment()))) return false;
   if (!rows) return true;
+  const bool untouched = !writers().empty();
   connection_.attempt(fmt::format("validate {} of {}", chunk.display(), spec_.table));
   const std::string after = chunk.after ? sql_.key().literals(*chunk.after) : "";
   const std::string transaction = std::to_string(then.oldest & UINT32_MAX);
-  const PgResult unchanged =
-      connection_.query(sql_.count_older(after, sql_.key().literals(chunk.upto), transaction));
+  const PgResult unchanged = connection_.query(
+      sql_.count_older(after, sql_.key().literals(chunk.upto), transaction, untouched));
   return unchanged.integer(0, 0) != *rows;
 }
 
-void PostgresSource::release() noexcept {
+// Who has written to a table holds a lock on it, or on its part, until the end of his transaction.
+std::string PostgresSource::writers() {
+  connection_.attempt("look who writes to " + spec_.table);
+  return connection_
+      .query(fmt::format(
+          "SELECT coalesce(string_agg(DISTINCT l.virtualtransaction, ','), '') "
+          "FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_database AS d ON d.oid = l.database "
+          "AND d.datname = pg_catalog.current_database() "
+          "WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM "
+          "pg_catalog.pg_backend_pid() AND l.mode IN ('RowExclusiveLock', "
+          "'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') "
+          "AND (l.relation = {0}::regclass OR l.relation IN (SELECT relid FROM "
+          "pg_catalog.pg_partition_tree({0}::regclass)) OR l.relation IN (SELECT inhrelid FROM "
+          "pg_catalog.pg_inherits WHERE inhparent = {0}::regclass))",
+          quote_literal(spec_.table)))
+      .text(0, 0);
+}
+
+bool PostgresSource::have_ended(const std::string& writers) {
+  connection_.attempt("wait for transactions that write to " + spec_.table);
+  return connection_
+      .query(
+          "SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE virtualtransaction = ANY "
+          "(pg_catalog.string_to_array($1, ',')))",
+          {writers})
+      .boolean(0, 0);
+}
+
+bool PostgresSource::release() noexcept {
   try {
-    if (connection_.in_transaction()) connection_.command("ROLLBACK");
+    if (!connection_.in_transaction()) return false;
+    return connection_.query("COMMIT").tag() == "COMMIT";
   } catch (const std::exception&) {
-    // The server lets go of them when the connection is lost.
+    return false;  // the server let go of them when the connection was lost
   }
 }
 

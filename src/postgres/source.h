@@ -32,7 +32,9 @@ class PostgresSource : public Source {
   std::string moment() override;
   bool may_have_changed(const Chunk& chunk, const std::string& since,
                         std::optional<std::int64_t> rows) override;
-  void release() noexcept override;
+  std::string writers() override;
+  bool have_ended(const std::string& writers) override;
+  bool release() noexcept override;
   std::vector<Key> in_key_order(std::vector<Key> keys) override;
   std::vector<Statement> statements() const override;
   void reconnect() override;

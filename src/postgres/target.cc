@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "core/bisect.h"
 #include "core/sql.h"
 #include "postgres/cell_text.h"
 #include "postgres/copy_format.h"
+#include "postgres/fence.h"
 #include "postgres/ledger.h"
 #include "support/failpoint.h"
 
@@ -30,9 +32,22 @@ constexpr const char* by_hash =
 constexpr const char* by_lookup =
     "SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; ";
 
+// A transaction, and the server that gave it its number.
+std::string mark_of(std::uint64_t transaction, const std::string& server) {
+  return std::to_string(transaction) + "@" + server;
+}
+
+std::uint64_t transaction_of(const std::string& mark) {
+  std::uint64_t transaction = 0;
+  const std::size_t at = std::min(mark.find('@'), mark.size());
+  const auto result = std::from_chars(mark.data(), mark.data() + at, transaction);
+  if (result.ec == std::errc() && result.ptr == mark.data() + at) return transaction;
+  throw Error(ErrorKind::stop, "the checkpoint has a batch in doubt whose mark is none: " + mark);
+}
+
 // As a row shows the number of its transaction.
 std::string short_number(const std::string& mark) {
-  return std::to_string(std::stoull(mark) & UINT32_MAX);
+  return std::to_string(transaction_of(mark) & UINT32_MAX);
 }
 
 // A key in the columns from `first` on.
@@ -69,7 +84,7 @@ void add(WriteReport& sum, WriteReport part) {
 
 PostgresTarget::PostgresTarget(const std::string& url, const std::string& job, WriteSpec spec,
                                std::shared_ptr<OwnTransactions> own)
-    : spec_(std::move(spec)), own_(std::move(own)), connection_(url, job, "target") {
+    : spec_(std::move(spec)), job_(job), own_(std::move(own)), connection_(url, job, "target") {
   std::vector<TypeReference> references;
   for (const WriteColumn& column : spec_.columns) {
     references.emplace_back(column.target.oid, -1);
@@ -122,7 +137,7 @@ void PostgresTarget::open(const Chunk& chunk) {
   chunk_ = chunk;
   mark_.clear();
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
-  if (spec_.ledger) opening_ += batch_lock_sql(*spec_.ledger) + "; ";
+  opening_ += fence_sql(job_, spec_.lease);
 }
 
 // Nothing of what the transaction did is left, and it goes on as another. No savepoint does that:
@@ -371,8 +386,9 @@ std::optional<std::int64_t> PostgresTarget::insert_all(const std::string& after,
 
 std::string PostgresTarget::mark() {
   if (mark_.empty()) {
-    mark_ = connection_.query(opened("SELECT pg_catalog.pg_current_xact_id()")).text(0, 0);
-    own_->add(connection_.server(), std::stoull(mark_));
+    const PgResult id = connection_.query(opened("SELECT pg_catalog.pg_current_xact_id()"));
+    mark_ = mark_of(static_cast<std::uint64_t>(id.integer(0, 0)), connection_.server());
+    own_->add(connection_.server(), transaction_of(mark_));
   }
   return mark_;
 }
@@ -411,22 +427,29 @@ LevelReport PostgresTarget::level(const Chunk& chunk, const std::string& mark, c
   return report;
 }
 
-bool PostgresTarget::has_committed(const std::string& mark) {
+// A number that was given out just before a crash, and not used in what was saved, is given out
+// again.
+Fate PostgresTarget::fate(const std::string& mark) {
   connection_.attempt("ask what became of transaction " + mark);
   std::string status;
   try {
-    status = connection_.query("SELECT pg_catalog.pg_xact_status('" + mark + "'::xid8)").text(0, 0);
+    status = connection_
+                 .query(fmt::format("SELECT pg_catalog.pg_xact_status('{}'::xid8)",
+                                    transaction_of(mark)))
+                 .text(0, 0);
   } catch (const Error& error) {
     if (error.code() != invalid_parameter) throw;
-    return false;  // still to come on this server: it took over from one that died with the other
+    return Fate::aborted;  // still to come on this server
   }
   if (status == "in progress") {
     throw Error(ErrorKind::retry,
                 fmt::format("write to {}: transaction {} of this job, whose process or connection "
                             "is gone, has not ended yet",
-                            spec_.table, mark));
+                            spec_.table, transaction_of(mark)));
   }
-  return status != "aborted";
+  if (status == "aborted") return Fate::aborted;
+  return mark == mark_of(transaction_of(mark), connection_.server()) ? Fate::committed
+                                                                     : Fate::unknown;
 }
 
 std::int64_t PostgresTarget::level_rows(const std::string& mark, const Batch& rows) {
@@ -483,7 +506,7 @@ void PostgresTarget::rollback() noexcept {
 std::optional<RowCounts> PostgresTarget::recorded(const Chunk& chunk) {
   if (!spec_.ledger) return std::nullopt;
   connection_.attempt(fmt::format("look {} up in the ledger", chunk.display()));
-  wait_for_batches(connection_, *spec_.ledger);
+  wait_for_batches(connection_, job_);
   return find_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk);
 }
 

@@ -36,7 +36,7 @@ class PostgresTarget : public Target {
   void commit(const Chunk& chunk, const RowCounts& rows) override;
   std::string mark() override;
   LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
-  bool has_committed(const std::string& mark) override;
+  Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
   std::vector<Statement> statements() const override;
@@ -65,6 +65,7 @@ class PostgresTarget : public Target {
   WriteReport update_guarded(std::int64_t rows);
 
   const WriteSpec spec_;
+  const std::string job_;
   const std::shared_ptr<OwnTransactions> own_;
   PgConnection connection_;
   std::vector<PgType> types_;  // of the target columns

@@ -4,42 +4,19 @@
 #include <cmath>
 #include <optional>
 
-#include "core/sql.h"
+#include "core/error.h"
 
 namespace backfill {
 namespace {
 
 constexpr std::string_view kCastPrefix = "CAST(";
 constexpr std::string_view kCastSuffix = " AS TEXT)";
-constexpr std::string_view kInfinity = "9e999";  // SQL has no word for it; this overflows to it
+constexpr std::string_view kInfinity = "9e999";
 
 [[noreturn]] void refuse(std::string_view literal) {
   constexpr std::size_t shown_max = 80;
   throw Error(ErrorKind::stop, "read a key: \"" + std::string(literal.substr(0, shown_max)) +
                                    "\" is not a SQLite literal; was it edited by hand?");
-}
-
-// Bytes of the UTF-8 sequence at the start of `text`; 0 when there is none.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-  if (byte(0) < 0x80) return 1;
-  const std::size_t length = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
-  if (byte(0) < 0xc2 || byte(0) > 0xf4 || text.size() < length) return 0;
-  for (std::size_t at = 1; at < length; ++at)
-    if ((byte(at) & 0xc0) != 0x80) return 0;
-  const bool overlong = (byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90);
-  const bool surrogate = byte(0) == 0xed && byte(1) >= 0xa0;
-  const bool too_high = byte(0) == 0xf4 && byte(1) >= 0x90;
-  return overlong || surrogate || too_high ? 0 : length;
-}
-
-bool is_plain_text(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = text.front() == '\0' ? 0 : sequence_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
 }
 
 std::optional<std::string> parse_quoted(std::string_view literal) {
@@ -136,33 +113,6 @@ void bind_value(SqliteStatement& statement, int parameter, const SqliteValue& va
 }
 
 }  // namespace
-
-std::string integer_literal(std::int64_t value) { return std::to_string(value); }
-
-std::string real_literal(double value) {
-  if (std::isinf(value)) return (value < 0 ? "-" : "") + std::string(kInfinity);
-  char buffer[32];
-  const auto written = std::to_chars(buffer, buffer + sizeof buffer, value);
-  std::string literal(buffer, written.ptr);
-  if (literal.find_first_of(".e") == std::string::npos) literal += ".0";
-  return literal;
-}
-
-std::string text_literal(std::string_view text) {
-  if (is_plain_text(text)) return quote_literal(text);
-  return std::string(kCastPrefix) + blob_literal(text) + std::string(kCastSuffix);
-}
-
-std::string blob_literal(std::string_view bytes) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string literal = "X'";
-  literal.reserve(3 + 2 * bytes.size());
-  for (const char byte : bytes) {
-    literal += digits[static_cast<unsigned char>(byte) >> 4];
-    literal += digits[static_cast<unsigned char>(byte) & 15];
-  }
-  return literal + "'";
-}
 
 SqliteValue parse_literal(std::string_view literal) {
   if (auto text = parse_quoted(literal)) return of_bytes(StorageClass::text, std::move(*text));

@@ -1,10 +1,6 @@
 // sqlite/literal.h
 //
-// SQLite values as SQL literals, the way the quote() function prints them: `8123`, `1.5`,
-// `'it''s'`, `X'00ff'`. Keys are kept in this form, so that 1 and '1' stay apart. Differs
-// from quote() in two places: reals are the shortest text that reads back to the same bits,
-// and a text that quote() would cut at a zero byte, or that is not UTF-8, is
-// `CAST(X'610062' AS TEXT)`.
+// Keys of SQLite tables: read as SQL literals (core/value_literal.h), and bound again.
 //
 // Literals come back from files, so they are never spliced into SQL: they are parsed and
 // bound. Pure functions; a text that is not such a literal is Error(stop).
@@ -16,6 +12,7 @@
 #include <string_view>
 
 #include "core/key.h"
+#include "core/value_literal.h"
 #include "sqlite/connection.h"
 
 namespace backfill {
@@ -29,11 +26,6 @@ struct SqliteValue {
 
   bool operator==(const SqliteValue&) const = default;
 };
-
-std::string integer_literal(std::int64_t value);
-std::string real_literal(double value);
-std::string text_literal(std::string_view text);
-std::string blob_literal(std::string_view bytes);
 
 // Throws Error(stop) for NULL too: it is no place in key order.
 SqliteValue parse_literal(std::string_view literal);

@@ -197,11 +197,11 @@ PushdownReport SqliteTarget::write_from_source(const Chunk& chunk) {
 void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }
 
 LevelReport SqliteTarget::level(const Chunk&, const std::string& mark, const Batch&) {
-  has_committed(mark);
+  fate(mark);
   return {};
 }
 
-bool SqliteTarget::has_committed(const std::string& mark) {
+Fate SqliteTarget::fate(const std::string& mark) {
   throw Error(ErrorKind::stop, "level transaction " + mark + " in " + spec_.table +
                                    ": the checkpoint is not of a SQLite target");
 }

@@ -41,7 +41,7 @@ class SqliteTarget : public Target {
   // Empty: the file is ours from begin() on.
   std::string mark() override { return ""; }
   LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
-  bool has_committed(const std::string& mark) override;
+  Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
   std::vector<Statement> statements() const override;

@@ -377,13 +377,63 @@ TEST_F(CheckpointStoreTest, RefusesAPathWhereNoFileCanBe) {
   }
 }
 
-TEST_F(CheckpointStoreTest, RefusesAStateItDoesNotKnow) {
+TEST_F(CheckpointStoreTest, LeavesARunInAStateItDoesNotKnowAsItIs) {
   CheckpointStore::open(file_).start(full_run(), "users", {});
   SqliteConnection(file_.string(), Mode::read_write).execute("UPDATE run SET state = 'dreaming'");
 
-  CheckpointStore store = CheckpointStore::open(file_);
+  expect_refused("unknown state: dreaming");
+}
 
-  EXPECT_THROW(store.load(), Error);
+// Steps would be written beside the run that is read.
+TEST_F(CheckpointStoreTest, LeavesARunWithoutAnIdAndASecondRunAsTheyAre) {
+  CheckpointStore::open(file_).start(full_run(), "users", {});
+  SqliteConnection(file_.string(), Mode::read_write).execute("UPDATE run SET run_id = ''");
+  expect_refused("a run without a run_id");
+
+  SqliteConnection(file_.string(), Mode::read_write)
+      .execute(
+          "CREATE TEMP TABLE copy AS SELECT * FROM run; UPDATE copy SET run_id = 'run-2'; "
+          "UPDATE run SET run_id = 'run-1'; INSERT INTO run SELECT * FROM copy");
+  expect_refused("more than one run");
+}
+
+// A file that was edited by hand was once opened, turned to WAL, and only then found unreadable.
+TEST_F(CheckpointStoreTest, LeavesAKeyThatIsNoneAsItIs) {
+  CheckpointStore::open(file_).start(full_run(), "users", {});
+  SqliteConnection(file_.string(), Mode::read_write)
+      .execute("PRAGMA journal_mode = DELETE; UPDATE watermark SET key = 'not json'");
+
+  expect_refused("not a JSON array of strings: not json");
+}
+
+// The end of a done range, or of one in doubt, was once taken for granted.
+TEST_F(CheckpointStoreTest, LeavesARangeWithoutAnEndAsItIs) {
+  CheckpointStore::open(file_).start(full_run(), "users", {});
+  SqliteConnection(file_.string(), Mode::read_write)
+      .execute(
+          "DROP TABLE done_range; CREATE TABLE done_range (upto, after, place); "
+          "INSERT INTO done_range VALUES (NULL, NULL, 0)");
+
+  expect_refused("not a JSON array of strings");
+
+  SqliteConnection(file_.string(), Mode::read_write)
+      .execute(
+          "DELETE FROM done_range; DROP TABLE in_doubt; CREATE TABLE in_doubt (upto, after, mark); "
+          "INSERT INTO in_doubt VALUES (NULL, NULL, '7')");
+  expect_refused("not a JSON array of strings");
+}
+
+TEST_F(CheckpointStoreTest, RefusesADeadLetterWithoutAKey) {
+  CheckpointStore store = CheckpointStore::open(file_);
+  store.start(full_run(), "users", {});
+  store.save(full_run(), {{"[1]", "23505", "duplicate", "{}"}}, std::nullopt);
+
+  try {
+    store.dead_letters(10);
+    ADD_FAILURE() << "was read";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), ExitCode::usage) << error.what();
+  }
 }
 
 TEST_F(CheckpointStoreTest, WritesAStepAsAWholeOrNotAtAll) {

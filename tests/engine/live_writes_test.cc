@@ -103,6 +103,37 @@ TEST_F(LiveWritesTest, ACommitWhoseAnswerIsLostIsSettledNotRepeated) {
   EXPECT_EQ(report.retries, 1);
 }
 
+TEST_F(LiveWritesTest, ACommitWhoseFateNobodyKnowsIsLevelledAndRepeated) {
+  target_options_.forgets_fates = true;
+  script_.fail("target.committed", 1, connection_lost());
+
+  run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), transformed_source());
+  EXPECT_EQ(script_.calls("target.level"), 1);
+  EXPECT_EQ(script_.calls("target.commit"), 2);
+}
+
+TEST_F(LiveWritesTest, WhereLocksWereHeldUntilTheCommitNobodyLooks) {
+  consistency_ = Consistency::lock;
+
+  run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(script_.calls("source.validate"), 0);
+  EXPECT_EQ(script_.calls("target.level"), 0);
+  EXPECT_EQ(noted_, std::vector<std::string>{"t1"});
+}
+
+TEST_F(LiveWritesTest, LocksThatWereLostBeforeTheCommitAreMadeGood) {
+  consistency_ = Consistency::lock;
+  source_options_.keeps_locks = false;
+  script_.on("target.commit", 1, [&] { source_.erase(2); });
+
+  run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), (Values{{1, "<v1>"}, {3, "<v3>"}}));
+}
+
 TEST_F(LiveWritesTest, ACommitThatNeverCameToBeIsRepeated) {
   script_.fail("target.commit", 1, connection_lost());
 

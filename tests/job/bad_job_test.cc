@@ -238,6 +238,23 @@ TEST_F(BadJobTest, SaysWhyAFileCannotBeRead) {
             "read job file job.toml: it is larger than 1 MiB, so hardly a job file");
 }
 
+// `a.a.a…` of 50,000 names once overflowed the stack.
+TEST_F(BadJobTest, RefusesNamesWithoutAnEnd) {
+  const auto deep = [](int names) {
+    std::string name = "a";
+    for (int i = 1; i < names; ++i) name += ".a";
+    return name + " = 1";
+  };
+
+  EXPECT_EQ(error_of(smallest + deep(100'000)),
+            "read job file job.toml: it has more than 5000 dots, so its names may be too deep; put "
+            "fewer into it");
+  EXPECT_EQ(
+      error_of(smallest, {{"transform.options", "{" + deep(100'000) + "}", "flag"}}).substr(0, 24),
+      "--set transform.options:");
+  EXPECT_EQ(error_of(smallest + "[transform.options]\n" + deep(5'000)), "");
+}
+
 TEST_F(BadJobTest, NeverShowsAPasswordInAnError) {
   const std::string url = "postgresql://ann:s3cr3t@db/shop";
   const std::vector<std::string> texts{

@@ -44,34 +44,22 @@ TEST(WithoutPassword, LeavesOtherTextUntouched) {
 }
 
 TEST(WithoutPassword, IsCautiousWithWhatIsMalformed) {
-  for (const std::string text : {"postgresql://u:s3@cr3t@h/db",
-                                 "postgresql://u:s3/cr3t@h/db",
-                                 "postgresql://u:s3?cr3t@h/db",
-                                 "postgresql://u:cr3t%@h/db",
-                                 "postgresql://u:cr3t",
-                                 "postgresql://u:cr3t/db",
-                                 "postgresql://u:1/cr3t@h",
-                                 "postgresql://u:p@h/db?password=a&cr3t",
-                                 "postgresql://u:p@h/db?password=a&x=cr3t",
-                                 "postgresql://u:p@h/db?bogus=1&password=x@cr3t",
-                                 "postgresql://u:p@h/db?PASSWORD=cr3t",
-                                 "postgresql:///db?p%61ssword=cr3t&a=%zz",
-                                 "postgresql://u:p?password=x@cr3t",
-                                 "postgresql://u@h/db password=cr3t",
-                                 "mysql://u:cr3t@h/db",
-                                 "jdbc:postgresql://h/db?user=u&password=cr3t",
-                                 "host=h password=a cr3t dbname=d",
-                                 "host=h password='a cr3t",
-                                 "host=h password=a x=cr3t",
-                                 "host=h PassWord=cr3t",
-                                 "host=h\tpassword =\tcr3t",
-                                 "password=a://cr3t/b",
-                                 "host=h dbname=postgresql://u:cr3t@h/db",
-                                 "password='x' cr3t://b",
-                                 "[\"postgresql://u:cr3t@h/db\", \"postgresql://u:cr3t@h2/db\"]",
-                                 "postgres:cr3t@h/db",
-                                 "u:cr3t@h",
-                                 "cannot connect to postgresql://u:cr3t@h/db"}) {
+  for (const std::string text :
+       {"postgresql://u:s3@cr3t@h/db", "postgresql://u:s3/cr3t@h/db", "postgresql://u:s3?cr3t@h/db",
+        "postgresql://u:cr3t%@h/db", "postgresql://u:cr3t", "postgresql://u:cr3t/db",
+        "postgresql://u:1/cr3t@h", "postgresql://u:p@h/db?password=a&cr3t",
+        "postgresql://u:p@h/db?password=a&x=cr3t", "postgresql://u:p@h/db?bogus=1&password=x@cr3t",
+        "postgresql://u:p@h/db?PASSWORD=cr3t", "postgresql:///db?p%61ssword=cr3t&a=%zz",
+        "postgresql://u:p?password=x@cr3t", "postgresql://u@h/db password=cr3t",
+        "mysql://u:cr3t@h/db", "jdbc:postgresql://h/db?user=u&password=cr3t",
+        "host=h password=a cr3t dbname=d", "host=h password='a cr3t", "host=h password=a x=cr3t",
+        "host=h PassWord=cr3t", "host=h\tpassword =\tcr3t", "password=a://cr3t/b",
+        "host=h dbname=postgresql://u:cr3t@h/db",
+        // Once shown: a keyword's value that has a scheme.
+        "application_name=http://x password=cr3t", "application_name=http://x password=cr3t?",
+        "application_name=http://x p%61ssword=cr3t", "password='x' cr3t://b",
+        "[\"postgresql://u:cr3t@h/db\", \"postgresql://u:cr3t@h2/db\"]", "postgres:cr3t@h/db",
+        "u:cr3t@h", "cannot connect to postgresql://u:cr3t@h/db"}) {
     EXPECT_EQ(without_password(text).find("cr3t"), std::string::npos)
         << text << " became " << without_password(text);
   }

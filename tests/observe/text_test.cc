@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "observe/progress_display.h"
 
 namespace backfill {
@@ -17,6 +19,19 @@ TEST(DurationText, UsesTheUnitThatFits) {
   EXPECT_EQ(duration_text(4.25), "4.2 s");
   EXPECT_EQ(duration_text(70), "1m10s");
   EXPECT_EQ(duration_text(7500), "2h05m");
+}
+
+// From a checkpoint that somebody edited.
+TEST(DurationText, TakesAnyNumber) {
+  EXPECT_EQ(duration_text(1e300), duration_text(1e15));
+  EXPECT_EQ(duration_text(-1e300).back(), 's');
+}
+
+TEST(ProgressLine, TakesAnyRate) {
+  SavedRun run;
+  run.rate_rows_per_s = std::numeric_limits<double>::infinity();
+
+  EXPECT_EQ(progress_line(run), "0 rows  1,000,000,000,000,000 rows/s");
 }
 
 }  // namespace

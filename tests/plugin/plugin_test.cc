@@ -183,5 +183,12 @@ TEST_F(PluginTest, RefusesAStructThatIsTooSmallOrHasHoles) {
   EXPECT_EQ(refusal_of_built("null_apply"), "plugin null_apply: its apply is NULL");
 }
 
+TEST_F(PluginTest, RefusesANameOrVersionThatWouldBreakALine) {
+  EXPECT_EQ(refusal_of_built("odd_name"),
+            "plugin odd_name: its name must be 1 to 200 printable bytes on one line");
+  EXPECT_EQ(refusal_of_built("empty_version"),
+            "plugin empty_version: its version must be 1 to 200 printable bytes on one line");
+}
+
 }  // namespace
 }  // namespace backfill

@@ -102,7 +102,7 @@ TEST_F(LevelTest, AKeyThatCameInBetweenDoesNotTakeTheMarkAway) {
   level(copied);
 
   EXPECT_NE(first, "");
-  EXPECT_TRUE(copied.target->has_committed(mark_));
+  EXPECT_EQ(copied.target->fate(mark_), Fate::committed);
   EXPECT_EQ(target(), (Rows{"1|n1", "2|n2", "3|n3", "4|theirs"}));
 }
 
@@ -191,15 +191,36 @@ TEST_F(LevelTest, WritesElsewhereAreNoChangeAndOursNeedNoLook) {
   EXPECT_TRUE(copied.source->may_have_changed(chunk_, moment_, std::nullopt));
 }
 
-TEST_F(LevelTest, ATransactionThatIsUnderWayIsWaitedForAndOneUndoneIsKnown) {
+TEST_F(LevelTest, TheFateOfATransactionIsKnownOnceItHasEnded) {
   CopyParts copied = parts();
   PgConnection lost(url(), "lost", "target");
-  const std::string mark = lost.query("BEGIN; SELECT pg_catalog.pg_current_xact_id()").text(0, 0);
+  const std::string mark =
+      lost.query("BEGIN; SELECT pg_catalog.pg_current_xact_id()").text(0, 0) + "@" + lost.server();
 
-  EXPECT_EQ(error_of([&] { copied.target->has_committed(mark); }).kind(), ErrorKind::retry);
+  EXPECT_EQ(error_of([&] { copied.target->fate(mark); }).kind(), ErrorKind::retry);
   lost.command("ROLLBACK");
-  EXPECT_FALSE(copied.target->has_committed(mark));
-  EXPECT_FALSE(copied.target->has_committed("99999999999"));
+  EXPECT_EQ(copied.target->fate(mark), Fate::aborted);
+  EXPECT_EQ(copied.target->fate("99999999999@1"), Fate::aborted);
+  copy(copied);
+  EXPECT_EQ(copied.target->fate(mark_), Fate::committed);
+  EXPECT_EQ(copied.target->fate(mark_ + "1"), Fate::unknown);
+  EXPECT_EQ(error_of([&] { copied.target->fate("x"); }).kind(), ErrorKind::stop);
+}
+
+// It deleted the row's copy before there was one, and nobody sees yet that it deleted the row.
+TEST_F(LevelTest, ATransactionThatHasWrittenButNotCommittedIsSeenAndWaitedFor) {
+  PgConnection application(url(), "application", "target");
+  CopyParts copied = parts();
+  copy(copied);
+  EXPECT_EQ(copied.source->writers(), "");
+  application.command("BEGIN; DELETE FROM a WHERE id = 2; DELETE FROM b WHERE id = 0");
+
+  EXPECT_TRUE(may_have_changed(copied));
+  const std::string writers = copied.source->writers();
+  EXPECT_NE(writers, "");
+  EXPECT_FALSE(copied.source->have_ended(writers));
+  application.command("COMMIT");
+  EXPECT_TRUE(copied.source->have_ended(writers));
 }
 
 TEST_F(LevelTest, RowsReadUnderLockCannotBeChangedUntilTheyAreReleased) {
@@ -211,7 +232,8 @@ TEST_F(LevelTest, RowsReadUnderLockCannotBeChangedUntilTheyAreReleased) {
   source->read(copied.plan(100).at(0), batch_);
 
   EXPECT_EQ(error_of([&] { application.command("DELETE FROM a WHERE id = 2"); }).code(), "55P03");
-  source->release();
+  EXPECT_TRUE(source->release());
+  EXPECT_FALSE(source->release());
   EXPECT_NO_THROW(application.command("DELETE FROM a WHERE id = 2"));
 }
 

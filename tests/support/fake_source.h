@@ -20,6 +20,7 @@ class FakeSource : public Source {
   struct Options {
     std::size_t bytes_max = 1 << 20;
     bool with_version = false;                              // a third column
+    bool keeps_locks = true;                                // false: its session was ended
     std::function<bool(const std::string& value)> matches;  // `where`; none: every row
   };
 
@@ -34,7 +35,9 @@ class FakeSource : public Source {
   std::string moment() override;
   bool may_have_changed(const Chunk& chunk, const std::string& since,
                         std::optional<std::int64_t> rows) override;
-  void release() noexcept override {}
+  std::string writers() override { return ""; }
+  bool have_ended(const std::string&) override { return true; }
+  bool release() noexcept override { return options_.keeps_locks; }
   std::vector<Key> in_key_order(std::vector<Key> keys) override;
   std::vector<Statement> statements() const override { return {}; }
   void reconnect() override;

@@ -132,9 +132,10 @@ LevelReport FakeTarget::level(const Chunk& chunk, const std::string& mark, const
   return report;
 }
 
-bool FakeTarget::has_committed(const std::string& mark) {
-  reach("target.has_committed", false);
-  return table_.has_committed(mark);
+Fate FakeTarget::fate(const std::string& mark) {
+  reach("target.fate", false);
+  if (!table_.has_committed(mark)) return Fate::aborted;
+  return options_.forgets_fates ? Fate::unknown : Fate::committed;
 }
 
 void FakeTarget::rollback() noexcept {

@@ -3,7 +3,7 @@
 // A Target over a FakeTable with real transactions: nothing is visible before the commit, an
 // error undoes all of it. Its faults are scripted: target.begin, target.write, target.lock,
 // target.commit (before it takes effect), target.committed (after), target.recorded, target.level,
-// target.has_committed and target.reconnect. Calls in a wrong order, or on a lost connection, fail
+// target.fate and target.reconnect. Calls in a wrong order, or on a lost connection, fail
 // for good.
 
 #pragma once
@@ -25,6 +25,7 @@ class FakeTarget : public Target {
     bool keeps_ledger = false;
     std::set<std::int64_t> refused;  // keys of rows that break a constraint
     FakeTable* from = nullptr;       // for write_from_source
+    bool forgets_fates = false;      // of transactions: it may have restarted
     bool is_shared = false;          // others write to it meanwhile: transactions have marks
   };
 
@@ -40,7 +41,7 @@ class FakeTarget : public Target {
   void commit(const Chunk& chunk, const RowCounts& rows) override;
   std::string mark() override { return mark_; }
   LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
-  bool has_committed(const std::string& mark) override;
+  Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
   std::vector<Statement> statements() const override { return {}; }

@@ -1,9 +1,7 @@
 #include "torture/chaos.h"
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <string_view>
 
 #include "support/failpoint.h"
 #include "torture/tables.h"
@@ -11,10 +9,7 @@
 namespace backfill {
 namespace {
 
-bool has_failpoint(std::string_view name) {
-  const auto& names = failpoint_names();
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
+constexpr int time_to_crash_max = 500;  // milliseconds
 
 std::string delay(const char* name, int milliseconds) {
   return std::string(name) + "=delay(" + std::to_string(milliseconds) + "ms)";
@@ -42,33 +37,28 @@ Chaos::Chaos(PostgresServer& server, const TortureCase& tested, int kills, std::
 std::string Chaos::failpoints() {
   std::string rules = tested_.without;
   const auto add = [&](const std::string& rule) { rules += (rules.empty() ? "" : ",") + rule; };
-  if (!is_spent() && chance(tested_.crash_at.empty() ? 50 : 90)) add(crash_point());
+  crash_is_planned_ = !is_spent() && chance(tested_.crash_at.empty() ? 50 : 90);
+  if (crash_is_planned_) add(crash_point());
   // Between a read and its write, and between a commit and the look at the source that follows.
   add(delay("chunk.after_read", between(1, 20)));
-  if (has_failpoint("validate.before") && chance(70)) add(delay("validate.before", between(1, 12)));
+  if (chance(70)) add(delay("validate.before", between(1, 12)));
   return rules;
 }
 
 std::string Chaos::crash_point() {
-  std::vector<std::string> places;
-  for (const std::string& name : tested_.crash_at) {
-    if (has_failpoint(name)) places.push_back(name);
-  }
-  if (places.empty()) {
-    for (const std::string_view name : failpoint_names()) {
-      if (name != "resume.level" && name != "commit.first") places.emplace_back(name);
-    }
-  }
+  std::vector<std::string> places = tested_.crash_at;
+  if (places.empty()) places.assign(failpoint_names().begin(), failpoint_names().end());
   const int place = between(0, static_cast<int>(places.size()) - 1);
   const std::string& name = places[static_cast<std::size_t>(place)];
   // The checkpoint takes what waits together in one step, so its places are reached less often.
-  const int hit = between(1, name.starts_with("checkpoint") ? 4 : 12);
+  const int hit = between(1, name.starts_with("checkpoint") ? 4 : 10);
   return name + "=crash@" + std::to_string(hit);
 }
 
 void Chaos::strike(Program& program) {
   has_killed_program_ = false;
   if (!tested_.crash_at.empty()) return;  // failpoints do it, where it matters
+  if (crash_is_planned_ && ends_within(program, time_to_crash_max)) return;
   while (!is_spent() && !has_killed_program_) {
     if (ends_within(program, between(30, 260))) return;
     switch (pick_blow()) {

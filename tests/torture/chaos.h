@@ -67,6 +67,7 @@ class Chaos {
   const int kills_;
   std::mt19937_64 random_;
   KillCounts counts_;
+  bool crash_is_planned_ = false;    // at a failpoint of the next start
   bool has_killed_program_ = false;  // the one that was struck last
 };
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <iostream>
+#include <memory>
 
 #include "torture/round.h"
 
@@ -18,29 +19,35 @@ std::uint64_t new_seed() {
          1'000'000'000;
 }
 
-class TortureTest : public ::testing::TestWithParam<std::string> {
- protected:
-  static void SetUpTestSuite() {
-    server_ = new PostgresServer;
+// One server for all; starting it takes longer than a round.
+class TortureServer : public ::testing::Environment {
+ public:
+  void SetUp() override {
+    server_ = std::make_unique<PostgresServer>();
     prepare_for_torture(*server_);
   }
-  static void TearDownTestSuite() {
-    delete server_;
-    server_ = nullptr;
-  }
+  void TearDown() override { server_.reset(); }
 
-  static RoundReport play(const TortureCase& tested) {
-    const RoundOptions options{.rows = 1500, .kills = 5, .seed = new_seed()};
-    std::cout << tested.name << " seed=" << options.seed << std::endl;
-    const RoundReport report = play_round(*server_, tested, options);
-    std::cout << describe_round(tested, options, report) << std::endl;
-    return report;
-  }
+  PostgresServer& server() { return *server_; }
 
  private:
-  static PostgresServer* server_;
+  std::unique_ptr<PostgresServer> server_;
 };
-PostgresServer* TortureTest::server_ = nullptr;
+
+TortureServer& torture() {
+  static auto* environment =
+      static_cast<TortureServer*>(::testing::AddGlobalTestEnvironment(new TortureServer));
+  return *environment;
+}
+[[maybe_unused]] const auto& registered = torture();
+
+RoundReport play(const TortureCase& tested) {
+  const RoundOptions options{.rows = 1500, .kills = 5, .seed = new_seed()};
+  std::cout << tested.name << " seed=" << options.seed << std::endl;
+  const RoundReport report = play_round(torture().server(), tested, options);
+  std::cout << describe_round(tested, options, report) << std::endl;
+  return report;
+}
 
 std::string without_dashes(const ::testing::TestParamInfo<std::string>& tested) {
   std::string name = tested.param;
@@ -50,7 +57,7 @@ std::string without_dashes(const ::testing::TestParamInfo<std::string>& tested) 
   return name;
 }
 
-class LiveWritesAndKills : public TortureTest {};
+class LiveWritesAndKills : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(LiveWritesAndKills, LoseDoubleAndReviveNothing) {
   const RoundReport report = play(*find_torture_case(GetParam()));
@@ -65,15 +72,28 @@ INSTANTIATE_TEST_SUITE_P(Of, LiveWritesAndKills,
                                            "in-place-plugin", "exactly-once"),
                          without_dashes);
 
-class WithoutProtection : public TortureTest {};
+class WithoutProtection : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(WithoutProtection, FailuresAreFound) {
-  const RoundReport report = play(*find_torture_case(GetParam()));
+  constexpr int tries = 5;  // what must go wrong takes a moment that a short round may not meet
+  std::int64_t found = 0;
 
-  EXPECT_GT(report.failures.total(), 0);
+  for (int i = 0; i < tries && found == 0; ++i) {
+    found = play(*find_torture_case(GetParam())).failures.total();
+  }
+
+  EXPECT_GT(found, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(The, WithoutProtection, ::testing::Values("without-consistency"),
+std::vector<std::string> available_cases() {
+  std::vector<std::string> names;
+  for (const TortureCase& tested : unprotected_cases()) {
+    if (is_available(tested)) names.push_back(tested.name);
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(The, WithoutProtection, ::testing::ValuesIn(available_cases()),
                          without_dashes);
 
 }  // namespace

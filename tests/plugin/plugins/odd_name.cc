@@ -1,0 +1,12 @@
+// Its name has two lines.
+
+#include "bare.h"
+
+extern "C" BACKFILL_EXPORT const backfill_transform* backfill_transform_entry(void) {
+  static const backfill_transform transform = [] {
+    backfill_transform changed = bare::transform;
+    changed.name = "two\nlines";
+    return changed;
+  }();
+  return &transform;
+}
