@@ -171,49 +171,6 @@ constexpr const char* kRunColumns =
     "workers, "
     "share, pressure, pressure_signal, all_visited, forced";
 
-<<<<<<< HEAD
-}  // namespace
-
-const char* run_state_name(RunState state) { return kStateNames[static_cast<std::size_t>(state)]; }
-
-CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
-  create_file(path);
-  std::int64_t format = 0;
-  auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
-  connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  make_schema(*connection, format);
-  return CheckpointStore(path, std::move(connection));
-}
-
-std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return std::nullopt;
-  std::int64_t format = 0;
-  auto connection = open_checked(path, SqliteConnection::Mode::read_only, format);
-  if (format == 0) return std::nullopt;
-  return CheckpointStore(path, std::move(connection));
-}
-
-CheckpointStore::CheckpointStore(std::filesystem::path path,
-                                 std::unique_ptr<SqliteConnection> connection)
-    : path_(std::move(path)), identity_(identity(path_)), connection_(std::move(connection)) {}
-
-std::optional<CheckpointStore::Identity> CheckpointStore::identity(
-    const std::filesystem::path& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
-  return Identity{status.st_dev, status.st_ino};
-}
-
-// SQLite goes on writing to a file that has no name any more, and what it holds would go with us.
-void CheckpointStore::check_file() const {
-  const std::optional<Identity> there = identity(path_);
-  if (there && there == identity_) return;
-  throw Error(ErrorKind::stop, "save the checkpoint " + path_.string() + ": the file was " +
-                                   (there ? "replaced" : "deleted") + " while a run was using it");
-}
-
-std::optional<SavedRun> CheckpointStore::load() {
-=======
 // A file of an older format that is only looked at has none.
 void read_doubts(SqliteConnection& connection, SavedRun& run) {
   if (pragma(connection, "user_version") < kCheckpointFormat) return;
@@ -227,7 +184,6 @@ void read_doubts(SqliteConnection& connection, SavedRun& run) {
 }
 
 std::optional<SavedRun> read_run(SqliteConnection& connection) {
->>>>>>> main
   SqliteStatement statement =
       connection.prepare(std::string("SELECT ") + kRunColumns + " FROM run");
   if (!statement.step()) return std::nullopt;
@@ -347,7 +303,7 @@ CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
   auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
   connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   make_schema(*connection, format);
-  return CheckpointStore(std::move(connection));
+  return CheckpointStore(path, std::move(connection));
 }
 
 std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesystem::path& path) {
@@ -355,7 +311,26 @@ std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesys
   std::int64_t format = 0;
   auto connection = open_checked(path, SqliteConnection::Mode::read_only, format);
   if (format == 0) return std::nullopt;
-  return CheckpointStore(std::move(connection));
+  return CheckpointStore(path, std::move(connection));
+}
+
+CheckpointStore::CheckpointStore(std::filesystem::path path,
+                                 std::unique_ptr<SqliteConnection> connection)
+    : path_(std::move(path)), identity_(identity(path_)), connection_(std::move(connection)) {}
+
+std::optional<CheckpointStore::Identity> CheckpointStore::identity(
+    const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return Identity{status.st_dev, status.st_ino};
+}
+
+// SQLite goes on writing to a file that has no name any more, and what it holds would go with us.
+void CheckpointStore::check_file() const {
+  const std::optional<Identity> there = identity(path_);
+  if (there && there == identity_) return;
+  throw Error(ErrorKind::stop, "save the checkpoint " + path_.string() + ": the file was " +
+                                   (there ? "replaced" : "deleted") + " while a run was using it");
 }
 
 std::optional<SavedRun> CheckpointStore::load() {

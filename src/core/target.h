@@ -166,14 +166,11 @@ class RunnerLock {
   // True while it is surely still held; takes it again after a lost connection where nobody
   // else has it. Throws Error(ExitCode::other_runner) when somebody has, Error(retry) when unknown.
   virtual void confirm() = 0;
-<<<<<<< HEAD
   // Makes a call in progress fail soon, where it could take long. From any thread.
   virtual void cancel() noexcept {}
-=======
   // What a batch is to be written under where the lock can be lost without the runner's knowing;
   // none where it cannot.
   virtual std::optional<std::int32_t> lease() const { return std::nullopt; }
->>>>>>> main
 };
 
 }  // namespace backfill

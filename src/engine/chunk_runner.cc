@@ -81,12 +81,23 @@ void ChunkRunner::cancel() noexcept {
 void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
   Backoff backoff(backoff_, clock_);
   Rejects rejects = Rejects::fail;
+  std::optional<Error> after_commit;  // came when the commit was sent: its fate decides first
   while (true) {
     try {
+      if (after_commit && !sent_.mark.empty()) {
+        if (settle(chunk, report, stop)) return;
+        throw Error(*std::exchange(after_commit, std::nullopt));
+      }
       return attempt(chunk, rejects, backoff.retries() > 0, report, stop);
     } catch (const Error& error) {
       target_->rollback();
       if (consistency_ == Consistency::lock) source_.source().release();
+      const bool is_of_the_batch =
+          error.kind() == ErrorKind::reject || error.kind() == ErrorKind::too_large;
+      if (is_of_the_batch && !sent_.mark.empty()) {
+        after_commit = error;
+        continue;
+      }
       switch (error.kind()) {
         case ErrorKind::reject:
           if (side_ == ExitCode::source_unreachable)

@@ -31,6 +31,7 @@ void LoneRowSource::read(const Chunk& chunk, Batch& batch) {
 bool LoneRowSource::may_have_changed(const Chunk& chunk, const std::string& since,
                                      std::optional<std::int64_t>) {
   if (!source_->may_have_changed(chunk, since, std::nullopt)) return false;
+  if (!source_->writers().empty()) return true;
   source_->read_keys({chunk.upto}, look_);
   return row_in(look_) != seen_;
 }

@@ -32,7 +32,9 @@ class LoneRowSource : public Source {
   std::string moment() override { return source_->moment(); }
   bool may_have_changed(const Chunk& chunk, const std::string& since,
                         std::optional<std::int64_t> rows) override;
-  void release() noexcept override { source_->release(); }
+  std::string writers() override { return source_->writers(); }
+  bool have_ended(const std::string& writers) override { return source_->have_ended(writers); }
+  bool release() noexcept override { return source_->release(); }
   std::vector<Key> in_key_order(std::vector<Key> keys) override {
     return source_->in_key_order(std::move(keys));
   }

@@ -39,12 +39,8 @@ std::string PostgresDatabase::why_not_validated() {
 }
 
 void PostgresDatabase::check_source(const TableFacts& table, const ReadSpec& spec) {
-<<<<<<< HEAD
-  check_read(connection_, table, spec.columns, spec.validates);
-=======
   refuse_shared_sessions(connection_, url_, job_);
-  check_read(connection_, table, spec.columns);
->>>>>>> main
+  check_read(connection_, table, spec.columns, spec.validates);
   if (spec.locks) check_lock(connection_, table);
 }
 

@@ -37,11 +37,8 @@ class PostgresRunnerLock : public RunnerLock {
 
   void acquire() override;
   void confirm() override;
-<<<<<<< HEAD
   void cancel() noexcept override { connection_.cancel(); }
-=======
   std::optional<std::int32_t> lease() const override { return lease_; }
->>>>>>> main
 
  private:
   void begin_session();

@@ -145,6 +145,26 @@ TEST_F(LiveWritesTest, ACommitThatNeverCameToBeIsRepeated) {
   EXPECT_EQ(noted_, (std::vector<std::string>{"t1", "t2"}));
 }
 
+TEST_F(LiveWritesTest, WhatGoesWrongAfterACommitDoesNotSplitTheBatch) {
+  script_.fail("target.committed", 1, Error(ErrorKind::too_large, "timeout", "57014"));
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), transformed_source());
+  EXPECT_EQ(report.rows, (RowCounts{3, 3, 0, 0, 0, 0}));
+  EXPECT_EQ(report.splits, 0);
+}
+
+TEST_F(LiveWritesTest, ACommitThatTakesTooLongSplitsTheBatch) {
+  script_.fail("target.commit", 1, Error(ErrorKind::too_large, "timeout", "57014"));
+
+  const ChunkReport report = run(make_chunk(0, 3, 3));
+
+  EXPECT_EQ(target_.values(), transformed_source());
+  EXPECT_EQ(report.rows, (RowCounts{3, 3, 0, 0, 0, 0}));
+  EXPECT_EQ(report.splits, 1);
+}
+
 TEST_F(LiveWritesTest, ALookThatIsLostIsTakenAgain) {
   script_.fail("source.validate", 1, connection_lost());
   script_.on("target.commit", 1, [&] { source_.put(2, "new"); });

@@ -280,7 +280,7 @@ std::string random_faults(Random& random) {
     // What a database may answer there: after a commit only that the connection is gone. Nothing
     // that blames a row: in a chunk of one row that is a dead letter, and rightly so.
     const std::vector<std::string> codes =
-        name == "target.after_commit"
+        name == "target.after_commit" || name == "validate.before"
             ? std::vector<std::string>{"08006", "57P01"}
             : std::vector<std::string>{"40001", "08006", "53300", "55P03", "57014", "40P01"};
     const int kind = between(random, 1, 10);
