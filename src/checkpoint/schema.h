@@ -52,6 +52,15 @@ CREATE TABLE control (                    -- settings changed while a run goes o
   key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL, set_at TEXT NOT NULL);
 )sql";
 
+// Of table run, in the order in which they are written and read; `job` comes after them.
+inline constexpr const char* kRunColumns =
+    "run_id, state, reason, started_at, updated_at, elapsed_s, throttled_s, rows_read, "
+    "rows_written, "
+    "rows_skipped, rows_rejected, rows_unchanged, rows_conflicts, rows_estimated, batches_done, "
+    "batches_retried, batches_split, progress, rate_rows_per_s, eta_low_s, eta_high_s, batch_size, "
+    "workers, "
+    "share, pressure, pressure_signal, all_visited, forced";
+
 // What makes a file of format 1 one of today's.
 inline constexpr const char* kUpgradeFromFormat1 =
     "CREATE TABLE in_doubt (upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL)";

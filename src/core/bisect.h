@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/batch.h"
 #include "core/error.h"
 #include "core/target.h"
 
@@ -37,6 +38,17 @@ void bisect_range(std::size_t first, std::size_t last, TryWrite& try_write,
 template <class TryWrite>
 void bisect(std::size_t rows, TryWrite try_write, std::vector<RowReject>& rejects) {
   bisect_range(0, rows, try_write, rejects);
+}
+
+// Replaces `accepted` by the rows that are not among `rejects`.
+inline void copy_accepted(const Batch& rows, const std::vector<RowReject>& rejects,
+                          Batch& accepted) {
+  std::vector<bool> is_rejected(rows.rows());
+  for (const RowReject& reject : rejects) is_rejected[reject.row] = true;
+  accepted.clear();
+  for (std::size_t row = 0; row < rows.rows(); ++row) {
+    if (!is_rejected[row]) accepted.append_tuple(rows.tuple(row));
+  }
 }
 
 }  // namespace backfill

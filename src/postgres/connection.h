@@ -141,8 +141,4 @@ class PgConnection {
   std::shared_future<void> cancelling_;  // a request under way, or the last one
 };
 
-// Where a URL leads, for messages: `host db user`, never a password. Throws Error(ExitCode::usage)
-// when libpq cannot read it.
-std::string describe_url(const std::string& url);
-
 }  // namespace backfill

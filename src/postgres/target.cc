@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "core/bisect.h"
@@ -21,34 +20,12 @@ namespace {
 constexpr std::size_t keys_per_statement = 1000;
 
 constexpr const char* unique_violation = "23505";
-constexpr const char* invalid_parameter = "22023";
 
 // How the server joins the stage with the table, until the transaction ends or the other is said.
 constexpr const char* by_walk =
     "SET LOCAL enable_mergejoin = on; SET LOCAL enable_nestloop = off; ";
-constexpr const char* by_hash =
-    "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; "
-    "SET LOCAL enable_nestloop = off; ";
 constexpr const char* by_lookup =
     "SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = on; ";
-
-// A transaction, and the server that gave it its number.
-std::string mark_of(std::uint64_t transaction, const std::string& server) {
-  return std::to_string(transaction) + "@" + server;
-}
-
-std::uint64_t transaction_of(const std::string& mark) {
-  std::uint64_t transaction = 0;
-  const std::size_t at = std::min(mark.find('@'), mark.size());
-  const auto result = std::from_chars(mark.data(), mark.data() + at, transaction);
-  if (result.ec == std::errc() && result.ptr == mark.data() + at) return transaction;
-  throw Error(ErrorKind::stop, "the checkpoint has a batch in doubt whose mark is none: " + mark);
-}
-
-// As a row shows the number of its transaction.
-std::string short_number(const std::string& mark) {
-  return std::to_string(transaction_of(mark) & UINT32_MAX);
-}
 
 // A key in the columns from `first` on.
 Key key_at(const PgResult& result, int row, int first) {
@@ -62,16 +39,6 @@ std::vector<std::string_view> framed(const std::vector<std::string_view>& tuples
   pieces.insert(pieces.end(), tuples.begin(), tuples.end());
   pieces.push_back(copy_trailer);
   return pieces;
-}
-
-// The rows that are not among `rejects`.
-void without(const Batch& rows, const std::vector<RowReject>& rejects, Batch& accepted) {
-  std::vector<bool> is_rejected(rows.rows());
-  for (const RowReject& reject : rejects) is_rejected[reject.row] = true;
-  accepted.clear();
-  for (std::size_t row = 0; row < rows.rows(); ++row) {
-    if (!is_rejected[row]) accepted.append_tuple(rows.tuple(row));
-  }
 }
 
 void add(WriteReport& sum, WriteReport part) {
@@ -231,7 +198,7 @@ WriteReport PostgresTarget::write_around_rejects(const Batch& rows,
     find_rejects(
         rows.rows(), [&](std::size_t first, std::size_t last) { write_rows(rows, first, last); },
         rejects);
-    without(rows, rejects, accepted_);
+    copy_accepted(rows, rejects, accepted_);
     return write_rows(accepted_, 0, accepted_.rows());
   } catch (const Error&) {
     rollback();
@@ -382,80 +349,6 @@ std::optional<std::int64_t> PostgresTarget::insert_all(const std::string& after,
   }
   return straight(
       [&] { return connection_.query(opened(pushdown_sql_->insert(after, upto))).affected(); });
-}
-
-std::string PostgresTarget::mark() {
-  if (mark_.empty()) {
-    const PgResult id = connection_.query(opened("SELECT pg_catalog.pg_current_xact_id()"));
-    mark_ = mark_of(static_cast<std::uint64_t>(id.integer(0, 0)), connection_.server());
-    own_->add(connection_.server(), transaction_of(mark_));
-  }
-  return mark_;
-}
-
-LevelReport PostgresTarget::level(const Chunk& chunk, const std::string& mark, const Batch& rows) {
-  rollback();
-  connection_.attempt(fmt::format("level {} in {}", chunk.display(), spec_.table));
-  LevelReport report;
-  try {
-    make_stage();
-    open(chunk);
-    try {
-      report.updated = level_rows(mark, rows);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::reject) throw;
-      reopen();
-      find_rejects(
-          rows.rows(),
-          [&](std::size_t first, std::size_t last) {
-            stage_rows(rows, first, last);
-            connection_.query(sql_->level_update(short_number(mark)));
-          },
-          report.rejects);
-      without(rows, report.rejects, accepted_);
-      report.updated = level_rows(mark, accepted_);
-    }
-    if (spec_.mode != WriteMode::update) {
-      report.deleted =
-          connection_.query(by_hash + sql_->level_delete(short_number(mark), chunk)).affected();
-    }
-    connection_.command("COMMIT");
-  } catch (const Error&) {
-    rollback();
-    throw;
-  }
-  return report;
-}
-
-// A number that was given out just before a crash, and not used in what was saved, is given out
-// again.
-Fate PostgresTarget::fate(const std::string& mark) {
-  connection_.attempt("ask what became of transaction " + mark);
-  std::string status;
-  try {
-    status = connection_
-                 .query(fmt::format("SELECT pg_catalog.pg_xact_status('{}'::xid8)",
-                                    transaction_of(mark)))
-                 .text(0, 0);
-  } catch (const Error& error) {
-    if (error.code() != invalid_parameter) throw;
-    return Fate::aborted;  // still to come on this server
-  }
-  if (status == "in progress") {
-    throw Error(ErrorKind::retry,
-                fmt::format("write to {}: transaction {} of this job, whose process or connection "
-                            "is gone, has not ended yet",
-                            spec_.table, transaction_of(mark)));
-  }
-  if (status == "aborted") return Fate::aborted;
-  return mark == mark_of(transaction_of(mark), connection_.server()) ? Fate::committed
-                                                                     : Fate::unknown;
-}
-
-std::int64_t PostgresTarget::level_rows(const std::string& mark, const Batch& rows) {
-  stage_rows(rows, 0, rows.rows());
-  const std::string sql = sql_->level_update(short_number(mark));
-  return sql.empty() ? 0 : connection_.query(sql).affected();
 }
 
 void PostgresTarget::lock(const std::vector<Key>& keys) {

@@ -1,0 +1,147 @@
+#include "checkpoint/checkpoint_read.h"
+
+#include <array>
+
+#include "checkpoint/schema.h"
+#include "core/error.h"
+
+namespace backfill {
+namespace {
+
+constexpr std::array kStateNames = {"running", "paused", "stopped", "complete", "failed"};
+
+RunState run_state(const std::string& name) {
+  for (std::size_t i = 0; i < kStateNames.size(); ++i) {
+    if (name == kStateNames[i]) return static_cast<RunState>(i);
+  }
+  throw Error(ErrorKind::stop, "the checkpoint holds a run in an unknown state: " + name);
+}
+
+// Reads the columns of a row in order.
+class Reader {
+ public:
+  explicit Reader(const SqliteStatement& statement) : statement_(statement) {}
+
+  std::string text() { return std::string(statement_.bytes(at_++)); }
+  std::int64_t integer() { return statement_.integer(at_++); }
+  double real() { return statement_.real(at_++); }
+  std::optional<double> maybe_real() {
+    if (!statement_.is_null(at_)) return real();
+    ++at_;
+    return std::nullopt;
+  }
+  std::optional<std::int64_t> maybe_integer() {
+    if (!statement_.is_null(at_)) return integer();
+    ++at_;
+    return std::nullopt;
+  }
+  Key key() { return Key::from_json(text()); }
+  std::optional<Key> maybe_key() {
+    if (!statement_.is_null(at_)) return key();
+    ++at_;
+    return std::nullopt;
+  }
+
+ private:
+  const SqliteStatement& statement_;
+  int at_ = 0;
+};
+
+// A file of an older format that is only looked at has none.
+void read_doubts(SqliteConnection& connection, SavedRun& run) {
+  if (read_pragma(connection, "user_version") < kCheckpointFormat) return;
+  SqliteStatement doubts = connection.prepare("SELECT after, upto, mark FROM in_doubt");
+  while (doubts.step()) {
+    Reader doubt(doubts);
+    const std::optional<Key> after = doubt.maybe_key();
+    const Key upto = doubt.key();
+    run.in_doubt.push_back({after, upto, doubt.text()});
+  }
+}
+
+}  // namespace
+
+const char* run_state_name(RunState state) { return kStateNames[static_cast<std::size_t>(state)]; }
+
+std::int64_t read_pragma(SqliteConnection& connection, const std::string& name) {
+  SqliteStatement statement = connection.prepare("PRAGMA " + name);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+std::optional<SavedRun> read_run(SqliteConnection& connection) {
+  SqliteStatement statement =
+      connection.prepare(std::string("SELECT ") + kRunColumns + " FROM run");
+  if (!statement.step()) return std::nullopt;
+  Reader row(statement);
+  SavedRun run;
+  run.run_id = row.text();
+  run.state = run_state(row.text());
+  run.reason = row.text();
+  run.started_at = row.text();
+  run.updated_at = row.text();
+  run.elapsed_s = row.real();
+  run.throttled_s = row.real();
+  for (std::int64_t* count : {&run.rows.read, &run.rows.written, &run.rows.skipped,
+                              &run.rows.rejected, &run.rows.unchanged, &run.rows.conflicts}) {
+    *count = row.integer();
+  }
+  run.estimated_total = row.maybe_integer();
+  run.batches.done = row.integer();
+  run.batches.retried = row.integer();
+  run.batches.split = row.integer();
+  run.progress = row.real();
+  run.rate_rows_per_s = row.maybe_real();
+  run.eta_low_s = row.maybe_real();
+  run.eta_high_s = row.maybe_real();
+  run.batch_size = row.integer();
+  run.workers = static_cast<int>(row.integer());
+  run.share = row.real();
+  run.pressure = row.maybe_real();
+  run.pressure_signal = row.text();
+  run.all_visited = row.integer() != 0;
+  run.forced = row.text();
+  if (run.run_id.empty())
+    throw Error(ErrorKind::stop, "the checkpoint holds a run without a run_id");
+  if (statement.step()) throw Error(ErrorKind::stop, "the checkpoint holds more than one run");
+
+  SqliteStatement bounds = connection.prepare("SELECT key, end_key FROM watermark");
+  if (bounds.step()) {
+    Reader keys(bounds);
+    run.watermark = keys.maybe_key();
+    run.end_key = keys.maybe_key();
+  }
+  SqliteStatement ranges = connection.prepare("SELECT after, upto FROM done_range ORDER BY place");
+  while (ranges.step()) {
+    Reader range(ranges);
+    const std::optional<Key> after = range.maybe_key();
+    run.done_ahead.push_back({after, range.key()});
+  }
+  read_doubts(connection, run);
+  return run;
+}
+
+FingerprintFields read_fingerprint(SqliteConnection& connection) {
+  FingerprintFields fields;
+  SqliteStatement statement = connection.prepare("SELECT field, value FROM job");
+  while (statement.step()) fields.emplace(statement.bytes(0), statement.bytes(1));
+  return fields;
+}
+
+std::vector<DeadLetter> read_dead_letters(SqliteConnection& connection, std::size_t limit) {
+  SqliteStatement statement = connection.prepare(
+      "SELECT key, code, message, \"values\" FROM dead_letter ORDER BY recorded_at, key LIMIT ?");
+  statement.bind_integer(1, static_cast<std::int64_t>(limit));
+  std::vector<DeadLetter> letters;
+  while (statement.step()) {
+    Reader row(statement);
+    DeadLetter letter;
+    letter.key = row.key().to_json();
+    letter.code = row.text();
+    letter.message = row.text();
+    letter.values = row.text();
+    letters.push_back(std::move(letter));
+  }
+  return letters;
+}
+
+}  // namespace backfill
