@@ -7,6 +7,7 @@ RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
       g++ cmake ninja-build pkg-config libpq-dev libsqlite3-dev libcli11-dev libspdlog-dev \
       libfmt-dev libtomlplusplus-dev nlohmann-json3-dev libxxhash-dev libcpp-httplib-dev \
+      libhowardhinnant-date-dev \
       libgtest-dev libgmock-dev sqlite3 tzdata \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /backfill
@@ -28,6 +29,7 @@ LABEL org.opencontainers.image.title="backfill" \
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
       libpq5 libsqlite3-0 libspdlog1.10 libfmt9 libtomlplusplus3 libxxhash0 libcpp-httplib0.11 \
+      libdate-tz3 \
       tzdata ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --create-home --home-dir /var/lib/backfill backfill

@@ -388,6 +388,7 @@ RunOptions make_run_options(const Job& job) {
   options.throttle = make_throttle_limits(job);
   options.rejected_max = job.limits.max_rejected;
   options.rejected_share_max = job.limits.max_rejected_share;
+  options.schedule = Schedule(job.schedule.window, job.schedule.timezone);
   if (job.schedule.max_runtime) options.runtime_max = *job.schedule.max_runtime;
   return options;
 }

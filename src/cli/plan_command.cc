@@ -196,10 +196,26 @@ void print_hazards(const Assembly& assembly) {
   if (!assembly.layout.in_place) {
     for (const std::string& note : assembly.target_table.notes) fmt::print("  target: {}\n", note);
   }
-  for (const std::string& name : assembly.job.ignored) {
-    fmt::print("  {} is set, but this version does not act on it\n", name);
-  }
   print_small_table(assembly);
+}
+
+// No run needs to be asked for in vain.
+void print_schedule(const Job& job) {
+  const Schedule schedule(job.schedule.window, job.schedule.timezone);
+  if (!schedule.is_limited()) return;
+  const WallTime now =
+      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  heading("Schedule");
+  if (!schedule.is_open(now)) {
+    const auto opens = schedule.opens_after(now);
+    fmt::print("  closed; {}; a run that is started before waits\n",
+               opens ? "opens at " + schedule.local_text(*opens) : "does not open within two weeks");
+    return;
+  }
+  const auto closes = schedule.closes_after(now);
+  fmt::print("  open; {}\n",
+             closes ? "closes at " + schedule.local_text(*closes) + ", where a run stops as planned"
+                    : "does not close within two weeks");
 }
 
 void print_checkpoint(const Assembly& assembly) {
@@ -229,6 +245,7 @@ ExitCode plan_command(const Options& options) {
   print_statements(assembly);
   print_time(assembly);
   print_hazards(assembly);
+  print_schedule(job);
   print_checkpoint(assembly);
   return ExitCode::done;
 }

@@ -44,9 +44,6 @@ SavedRun resumed_run(SavedRun run, const StartDecision& decision) {
 }
 
 void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKind kind) {
-  for (const std::string& name : assembly.job.ignored) {
-    log.write(LogLevel::warning, "this version does not act on a key of the job", {{"key", name}});
-  }
   if (!assembly.why_not_validated.empty()) {
     log.write(LogLevel::warning, "rows that change while they are copied may be stale",
               {{"reason", assembly.why_not_validated}});

@@ -29,6 +29,10 @@ std::string words(const std::exception_ptr& failure) {
   }
 }
 
+WallTime wall_seconds(const Clock& clock) {
+  return std::chrono::floor<std::chrono::seconds>(clock.wall_time());
+}
+
 ExitCode exit_code_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -54,7 +58,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       done_ahead_(saved.done_ahead),
       in_doubt_(saved.in_doubt),
       sizer_(options.sizer),
-      throttle_(options.throttle.share_max, options.workers),
+      throttle_(0, options.workers),  // until it is known what there is to watch
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       threads_left_(options.workers + 2) {  // the planner's, and one that keeps house
   Recorder::Wiring wiring{
@@ -93,6 +97,7 @@ RunOutcome Run::execute() {
                       ChunkPlanner::Span{start_watermark_, *end_key_, done.ranges}, sizer_,
                       options_.backoff, clock_, log_);
     }
+    has_been_open_ = options_.schedule.is_open(wall_seconds(clock_));
     const auto leave = [this] {
       const std::lock_guard lock(mutex_);
       --threads_left_;
@@ -124,9 +129,9 @@ RunOutcome Run::execute() {
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
          leave},
         stop_.get_token());
-    const LoadWatch watch(
+    LoadWatch watch(
         {std::move(parts_.sensors), std::move(parts_.probes), [&pool] { pool.cancel(); }},
-        options_.throttle, throttle_, clock_, log_);
+        limits_now(), throttle_, clock_, log_);
     std::jthread planning([&] {
       if (!hand_out_doubts()) {
         // Stopped before.
@@ -140,11 +145,39 @@ RunOutcome Run::execute() {
       chunks_.close();
       leave();
     });
-    wait_for_threads(pool, planner ? &*planner : nullptr, housekeeping);
+    wait_for_threads(pool, watch, planner ? &*planner : nullptr, housekeeping);
   } catch (...) {
     end(Ending::failed, "", std::current_exception());
   }
   return outcome();
+}
+
+// What the job allows at this time of day.
+ThrottleLimits Run::limits_now() const {
+  ThrottleLimits limits = options_.throttle;
+  const WallTime now = wall_seconds(clock_);
+  const WindowLimits of_window = options_.schedule.limits(now);
+  if (of_window.share_max) limits.share_max = std::min(limits.share_max, *of_window.share_max);
+  if (of_window.latency_increase_max) limits.latency_increase_max = *of_window.latency_increase_max;
+  if (limits.standstill || options_.schedule.is_open(now)) return limits;
+  const auto opens = options_.schedule.opens_after(now);
+  limits.standstill = Standstill{
+      "window", "outside schedule.window" +
+                    (opens ? "; opens at " + options_.schedule.local_text(*opens) : "")};
+  return limits;
+}
+
+// Waits for a window to open; once it has worked in one, the end of that is its end.
+void Run::follow_schedule(LoadWatch& watch) {
+  const bool is_open = options_.schedule.is_open(wall_seconds(clock_));
+  if (is_open) has_been_open_ = true;
+  if (!is_open && has_been_open_) {
+    if (!std::exchange(has_closed_, true)) {
+      log_.write(LogLevel::info, "schedule.window has closed; batches in flight are finished", {});
+    }
+    return end(Ending::planned, "schedule.window has closed");
+  }
+  watch.set_limits(limits_now());
 }
 
 // Who waits behind a batch of ours waits as long as it lasts.
@@ -219,7 +252,8 @@ void Run::keep_house(std::stop_token stop) {
   }
 }
 
-void Run::wait_for_threads(WorkerPool& pool, ChunkPlanner* planner, std::jthread& housekeeping) {
+void Run::wait_for_threads(WorkerPool& pool, LoadWatch& watch, ChunkPlanner* planner,
+                           std::jthread& housekeeping) {
   const TimePoint began = clock_.now();
   std::unique_lock lock(mutex_);
   while (threads_left_ > 0) {
@@ -230,6 +264,7 @@ void Run::wait_for_threads(WorkerPool& pool, ChunkPlanner* planner, std::jthread
     const std::optional<TimePoint> stop_asked_at = stop_asked_at_;
     lock.unlock();
     on_tick_(recorder_->snapshot());
+    if (works) follow_schedule(watch);
     if (works && options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {
       end(Ending::planned, "max_runtime is over");
     }

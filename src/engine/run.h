@@ -24,6 +24,7 @@
 #include "engine/chunk_sizer.h"
 #include "engine/recorder.h"
 #include "engine/worker_pool.h"
+#include "schedule/window.h"
 #include "throttle/load_watch.h"
 #include "throttle/throttle.h"
 
@@ -37,6 +38,7 @@ struct RunOptions {
   std::int64_t rejected_max = 0;             // rows
   std::optional<double> rejected_share_max;  // of the rows read; instead of rejected_max
   std::optional<Duration> runtime_max;
+  Schedule schedule;
   Duration grace = std::chrono::seconds(20);
 };
 
@@ -83,11 +85,14 @@ class Run {
 
   bool hand_out_doubts();
   void aim_sizer();
+  ThrottleLimits limits_now() const;
+  void follow_schedule(LoadWatch& watch);
   template <class Work>
   auto patiently(const Work& work);
   void plan(ChunkPlanner& planner);
   void keep_house(std::stop_token stop);
-  void wait_for_threads(WorkerPool& pool, ChunkPlanner* planner, std::jthread& housekeeping);
+  void wait_for_threads(WorkerPool& pool, LoadWatch& watch, ChunkPlanner* planner,
+                        std::jthread& housekeeping);
   [[noreturn]] void leave_behind();
   void end(Ending ending, const std::string& reason, std::exception_ptr failure = nullptr);
   RunOutcome outcome();
@@ -109,6 +114,8 @@ class Run {
   BoundedQueue<Chunk> chunks_;
   std::stop_source stop_;
   std::unique_ptr<Recorder> recorder_;
+  bool has_been_open_ = false;  // a window, since the run began
+  bool has_closed_ = false;     // after that
   std::map<std::vector<std::string>, RowCounts>
       ledger_rows_;  // by upto; of ranges that only the ledger knew
 

@@ -281,7 +281,6 @@ void Loading::list_settings() {
     const std::string name(key.name);
     job.settings.push_back(
         {name, shown_[key.name], origin != nullptr ? origin->origin : "default"});
-    if (origin != nullptr && !key.is_acted_on) job.ignored.push_back(name);
     if (key.name != "transform.plugin") continue;
     for (const auto& [option, value] : job.transform.options) {
       const std::string dotted = "transform.options." + option;

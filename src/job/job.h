@@ -61,7 +61,7 @@ struct Limits {
   int retries = 10;
 };
 
-struct Schedule {
+struct ScheduleSettings {
   std::string window;  // empty: always
   std::string timezone = "UTC";
   std::optional<std::chrono::milliseconds> max_runtime;
@@ -97,13 +97,11 @@ struct Job {
   BatchSettings batch;
   int workers = 2;
   Limits limits;
-  Schedule schedule;
+  ScheduleSettings schedule;
   ThrottleSettings throttle;
   std::filesystem::path checkpoint;
 
   std::vector<Setting> settings;  // every key, in the order of the README
-  // Keys that are set and checked but that this version does not act on yet.
-  std::vector<std::string> ignored;
 };
 
 // A value from outside the file; `name` is the dotted key. Later ones win over earlier ones.

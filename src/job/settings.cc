@@ -6,6 +6,7 @@
 
 #include "job/database_url.h"
 #include "job/nearest_name.h"
+#include "schedule/window.h"
 
 namespace backfill {
 namespace {
@@ -268,13 +269,13 @@ std::vector<JobKey> run_keys() {
        .standard = "10"},
       {.name = "schedule.window",
        .takes = Takes::text,
-       .allowed = "times of day such as \"22:00-06:00\" or \"Mon-Fri 22:00-06:00\"",
+       .allowed = "times of day such as \"22:00-06:00\" or \"Mon-Fri 22:00-06:00 share=0.5; "
+                  "Sat-Sun 00:00-24:00 max_latency_increase=1\"",
        .store =
            [](Job& job, const Value& value) {
-             return put_checked(job.schedule.window, value, is_window(value.text));
+             return put_checked(job.schedule.window, value, parse_windows(value.text).has_value());
            },
-       .when_unset = "always",
-       .is_acted_on = false},
+       .when_unset = "always"},
       {.name = "schedule.timezone",
        .takes = Takes::text,
        .allowed = "an IANA time zone that this machine knows, such as \"Europe/Berlin\"",
@@ -282,8 +283,7 @@ std::vector<JobKey> run_keys() {
            [](Job& job, const Value& value) {
              return put_checked(job.schedule.timezone, value, is_timezone(value.text));
            },
-       .standard = "UTC",
-       .is_acted_on = false},
+       .standard = "UTC"},
       {.name = "schedule.max_runtime",
        .allowed = "a duration from 1ms to 365d, such as \"6h\" (units: ms s m h d)",
        .store =

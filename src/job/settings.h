@@ -36,7 +36,6 @@ struct JobKey {
   std::string (*derived)(const Job& job) = nullptr;
   std::string_view option{};  // its own option of `run`, which is also BACKFILL_<OPTION>
   bool is_required = false;
-  bool is_acted_on = true;  // false: read and checked, without effect in this version
 };
 
 // In the order of the README. A derived default sees every value that was given, and the

@@ -54,37 +54,6 @@ std::optional<double> measured(std::string_view text,
   return std::nullopt;
 }
 
-bool is_day(std::string_view text) {
-  constexpr std::array<std::string_view, 7> days{"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
-  for (const auto day : days) {
-    if (text == day) return true;
-  }
-  return false;
-}
-
-// `Mon`, `Mon-Fri`, `Mon,Wed-Fri`.
-bool are_days(std::string_view text) {
-  while (true) {
-    const std::size_t comma = text.find(',');
-    const std::string_view item = text.substr(0, comma);
-    const std::size_t dash = item.find('-');
-    if (!is_day(item.substr(0, dash))) return false;
-    if (dash != item.npos && !is_day(item.substr(dash + 1))) return false;
-    if (comma == text.npos) return true;
-    text.remove_prefix(comma + 1);
-  }
-}
-
-// Minutes since midnight; 24:00 is the end of the day.
-std::optional<int> time_of_day(std::string_view text) {
-  if (text.size() != 5 || text[2] != ':') return std::nullopt;
-  if (!is_number(text.substr(0, 2)) || !is_number(text.substr(3))) return std::nullopt;
-  const int hour = (text[0] - '0') * 10 + (text[1] - '0');
-  const int minute = (text[3] - '0') * 10 + (text[4] - '0');
-  if (minute > 59 || hour * 60 + minute > 24 * 60) return std::nullopt;
-  return hour * 60 + minute;
-}
-
 }  // namespace
 
 Value text_value(std::string_view text) {
@@ -215,19 +184,6 @@ std::optional<double> percentage_of(const Value& value) {
 bool is_job_name(std::string_view text) {
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz0123456789-";
   return !text.empty() && text.front() != '-' && text.find_first_not_of(allowed) == text.npos;
-}
-
-bool is_window(std::string_view text) {
-  const std::size_t space = text.find(' ');
-  if (space != text.npos) {
-    if (!are_days(text.substr(0, space))) return false;
-    text.remove_prefix(space + 1);
-  }
-  const std::size_t dash = text.find('-');
-  if (dash == text.npos) return false;
-  const auto opens = time_of_day(text.substr(0, dash));
-  const auto closes = time_of_day(text.substr(dash + 1));
-  return opens && closes && *opens < 24 * 60 && opens != closes;
 }
 
 bool is_timezone(const std::string& text) {

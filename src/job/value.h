@@ -74,9 +74,6 @@ std::optional<Word> word_of(const Value& value,
 // `[a-z0-9][a-z0-9-]*`
 bool is_job_name(std::string_view text);
 
-// `22:00-06:00`, also with days in front: `Mon-Fri 22:00-06:00`, `Sat,Sun 00:00-24:00`.
-bool is_window(std::string_view text);
-
 // A zone of the IANA database; where the machine has none, anything spelled like one.
 bool is_timezone(const std::string& text);
 

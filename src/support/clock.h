@@ -19,6 +19,10 @@ class Clock {
   virtual ~Clock() = default;
   // For measuring; never set back.
   virtual TimePoint now() const = 0;
+  // The time of day, which may be set back; never measured with.
+  virtual std::chrono::system_clock::time_point wall_time() const {
+    return std::chrono::system_clock::now();
+  }
   // Returns false when a stop ended the wait early.
   virtual bool wait(Duration duration, std::stop_token stop) = 0;
 };

@@ -64,10 +64,10 @@ Decision Controller::step(const Readings& readings, const ThrottleLimits& limits
     if (signal.age > kStale || signal.reading.level <= decision.pressure.level) continue;
     decision.pressure = {signal.reading.level, signal.reading.signal, signal.reading.reason};
   }
-  if (limits.paused) {
+  if (limits.standstill) {
     decision.share = 0;
-    decision.cause = "pause";
-    decision.reason = "paused by `backfill pause`";
+    decision.cause = limits.standstill->cause;
+    decision.reason = limits.standstill->reason;
     return decision;
   }
   if (limits.share_max < 1) {

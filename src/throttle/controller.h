@@ -13,6 +13,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,12 +39,22 @@ struct Readings {
                     // the share is used
 };
 
+// Somebody's will that no batch is begun.
+struct Standstill {
+  std::string cause;   // `pause`, `window`
+  std::string reason;  // in words
+
+  bool operator==(const Standstill&) const = default;
+};
+
 // What the user allows; may change while a run goes on.
 struct ThrottleLimits {
   bool enabled = true;  // false: only what somebody wants counts, no measurement
   double share_max = 1;
   double latency_increase_max = 0.2;
-  bool paused = false;  // by `backfill pause`
+  std::optional<Standstill> standstill;
+
+  bool operator==(const ThrottleLimits&) const = default;
 };
 
 struct Decision {

@@ -54,7 +54,7 @@ LoadWatch::LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& thrott
     probes_.back().probe = std::move(probe);
     probes_.back().sampled_at = probes_.back().somebody_at = began_;
   }
-  throttle_.follow(controller_.step(readings(began_), limits_, began_));
+  decide_by_limits();
   for (WatchedSensor& watched : sensors_) {
     threads_.emplace_back([this, &watched](const std::stop_token& stop) { watch(watched, stop); });
   }
@@ -75,9 +75,14 @@ LoadWatch::~LoadWatch() {
 void LoadWatch::set_limits(const ThrottleLimits& limits) {
   const std::lock_guard lock(mutex_);
   limits_ = limits;
-  if (threads_.empty()) {
-    throttle_.follow(controller_.step(readings(clock_.now()), limits_, clock_.now()));
-  }
+  if (threads_.empty()) decide_by_limits();
+}
+
+void LoadWatch::decide_by_limits() {
+  const TimePoint now = clock_.now();
+  const Decision decision = controller_.step(readings(now), limits_, now);
+  throttle_.follow(decision);
+  tell(decision);
 }
 
 // Works again and again; a part that fails is connected anew, patiently: that it cannot be read

@@ -59,6 +59,7 @@ class LoadWatch {
     double active_on_average = 0;
   };
 
+  void decide_by_limits();  // needs mutex_, or no other thread
   void watch(WatchedSensor& watched, const std::stop_token& stop);
   void probe(WatchedProbe& watched, const std::stop_token& stop);
   void add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches, bool had_none);

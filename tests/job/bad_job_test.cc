@@ -24,7 +24,8 @@ TEST_F(BadJobTest, SaysWhereAndWhatAndWhatIsAllowed) {
   const std::string rejected =
       ": must be a number of rows, 0 or more, or a percentage up to \"100%\"";
   const std::string window =
-      ": must be times of day such as \"22:00-06:00\" or \"Mon-Fri 22:00-06:00\"";
+      ": must be times of day such as \"22:00-06:00\" or \"Mon-Fri 22:00-06:00 share=0.5; Sat-Sun "
+      "00:00-24:00 max_latency_increase=1\"";
   const std::string zone =
       ": must be an IANA time zone that this machine knows, such as \"Europe/Berlin\"";
   const std::vector<BadJob> cases{

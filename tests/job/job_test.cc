@@ -146,7 +146,6 @@ TEST_F(JobTest, NeedsNoMoreThanANameAndASource) {
   EXPECT_EQ(job.throttle.max_latency_increase, 0.2);
   EXPECT_EQ(job.throttle.max_replica_lag, 10s);
   EXPECT_EQ(job.checkpoint, folder_ / "j.checkpoint.db");
-  EXPECT_TRUE(job.ignored.empty());
 }
 
 TEST_F(JobTest, FlagsWinOverTheEnvironmentThatOverTheFileThatOverDefaults) {
@@ -212,16 +211,6 @@ TEST_F(JobTest, ListsEveryKeyInTheOrderOfTheReadmeWithOptionsBesideThePlugin) {
                                              "checkpoint.path"}));
   EXPECT_EQ(setting(job, "source.key")->value, "the primary key");
   EXPECT_EQ(setting(job, "target.url")->value, "postgresql:///shop");
-}
-
-TEST_F(JobTest, NamesTheKeysThatAreSetWithoutEffect) {
-  const Job job = load(full, {{"throttle.share", "0.5", "flag"}});
-
-  EXPECT_EQ(job.ignored,
-            (std::vector<std::string>{"schedule.window", "schedule.timezone",
-                                      "throttle.max_latency_increase", "throttle.max_replica_lag",
-                                      "throttle.replicas", "throttle.query", "throttle.query_limit",
-                                      "throttle.pause_file"}));
 }
 
 TEST_F(JobTest, TakesOverridesAsTomlOrElseAsText) {
@@ -315,7 +304,8 @@ TEST_F(JobTest, ReadsDurationsAndSizesInEveryUnit) {
 
 TEST_F(JobTest, ReadsWindowsWithAndWithoutDays) {
   for (const std::string window :
-       {"22:00-06:00", "Mon-Fri 22:00-06:00", "Sat,Sun 00:00-24:00", "Mon,Wed-Fri 09:30-17:00"}) {
+       {"22:00-06:00", "Mon-Fri 22:00-06:00", "Sat,Sun 00:00-24:00", "Mon,Wed-Fri 09:30-17:00",
+        "Mon-Fri 22:00-06:00 share=0.5; Sat 00:00-24:00"}) {
     EXPECT_EQ(load(smallest + "[schedule]\nwindow='" + window + "'").schedule.window, window);
   }
 }

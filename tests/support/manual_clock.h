@@ -26,6 +26,16 @@ class ManualClock : public Clock {
     return now_;
   }
 
+  std::chrono::system_clock::time_point wall_time() const override {
+    const std::lock_guard lock(mutex_);
+    return wall_time_;
+  }
+
+  void set_wall_time(std::chrono::system_clock::time_point time) {
+    const std::lock_guard lock(mutex_);
+    wall_time_ = time;
+  }
+
   bool wait(Duration duration, std::stop_token stop) override {
     std::unique_lock lock(mutex_);
     if (stop.stop_requested()) return false;
@@ -57,6 +67,7 @@ class ManualClock : public Clock {
   std::condition_variable_any changed_;
   TimePoint now_{std::chrono::hours(1)};  // guarded by mutex_
   std::vector<Duration> waits_;           // guarded by mutex_
+  std::chrono::system_clock::time_point wall_time_;  // guarded by mutex_
 };
 
 }  // namespace backfill

@@ -195,7 +195,7 @@ TEST_F(ControllerTest, TakesNoMoreThanTheUserAllows) {
 }
 
 TEST_F(ControllerTest, IsPausedByHandWhateverTheSignalsSay) {
-  limits_.paused = true;
+  limits_.standstill = Standstill{"pause", "paused by `backfill pause`"};
 
   const Decision decision = pass(seconds(1), {});
 
