@@ -1,0 +1,323 @@
+"""What is put beside the live users: nothing, our program, or a script with a rule.
+
+A subject is made ready before its episode (`prepare`), begins (`go`), is looked at while it works
+(`poll`) and is ended (`end`). `kind` tells the summary what it is: none, ours, fixed or rule.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comparison import backfill
+from comparison.backfill import Job
+from comparison.errors import BenchError
+from harm.site import HOT_TABLE
+
+ROWS_PER_S_MOST = 200_000  # no copy on such machines is faster; decides when a target is emptied
+READY_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 40
+WRITER = Path(__file__).with_name("paced_writer.py")
+LOG_LINES_SHOWN = 5
+
+
+@dataclass
+class Outcome:
+    """`series` is [seconds since its start, rows so far], as often as was looked."""
+
+    rows: int = 0
+    seconds: float = 0.0
+    series: list = field(default_factory=list)
+    facts: dict = field(default_factory=dict)
+
+
+class Nothing:
+    name, kind = "none", "none"
+    is_over = False
+
+    def prepare(self, seconds):
+        pass
+
+    def go(self):
+        self._began = time.time()
+
+    def poll(self, offset):
+        pass
+
+    def end(self):
+        return Outcome(seconds=time.time() - self._began)
+
+    def kill(self):
+        pass
+
+
+class Script:
+    """A paced_writer with a rule."""
+
+    is_over = False
+
+    def __init__(self, site, name, rule, kind="rule", is_in_place=False, **options):
+        self.name, self.kind = name, kind
+        self._site = site
+        self._is_in_place = is_in_place
+        self._options = {"rule": rule, "is_async": False, "batch_rows": 1000, **options}
+        self._process = None
+
+    def prepare(self, seconds):
+        lane = self._lane()
+        if not self._is_in_place and not self._has_room(lane, seconds):
+            lane.empty()
+        options = dict(self._options, dsn=self._site.server.dsn(self._site.database),
+                       after=lane.after, statement=self._statement(lane),
+                       wraps=self._is_in_place, last_id=self._last_id())
+        self._process = subprocess.Popen([sys.executable, WRITER, json.dumps(options)],
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self._expect_line("ready")
+
+    def go(self):
+        self._send("go")
+
+    def poll(self, offset):
+        pass
+
+    def end(self):
+        self._send("stop")
+        told = json.loads(self._expect_line("{"))
+        self._process.wait(STOP_TIMEOUT_S)
+        self._lane().after = told["after"]
+        if "job_rows" in told:
+            self._options["job_rows"] = told["job_rows"]
+        series, rows = [[0, 0]], 0
+        for tenth, count in told["tenths"]:
+            rows += count
+            series.append([(tenth + 1) / 10, rows])
+        return Outcome(told["rows"], told["worked_s"], series)
+
+    def kill(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _lane(self):
+        return self._site.lane("hot_scripts" if self._is_in_place else "scripts")
+
+    def _has_room(self, lane, seconds):
+        rows = min(ROWS_PER_S_MOST * seconds, self._site.mode.rows)
+        return lane.after + rows <= self._site.mode.rows
+
+    def _last_id(self):
+        return self._site.mode.hot_rows if self._is_in_place else self._site.mode.rows
+
+    def _statement(self, lane):
+        if self._is_in_place:
+            return f"UPDATE {HOT_TABLE} SET doubled = id * 2 WHERE id > $1 AND id <= $2"
+        return (f"INSERT INTO {lane.table.name} SELECT * FROM {self._site.source.name} "
+                "WHERE id > $1 AND id <= $2 ORDER BY id ON CONFLICT DO NOTHING")
+
+    def _send(self, word):
+        try:
+            self._process.stdin.write(word + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it is at its end, or what it said tells why
+
+    def _expect_line(self, beginning):
+        timeout = READY_TIMEOUT_S if beginning == "ready" else STOP_TIMEOUT_S
+        line = ""
+        if select.select([self._process.stdout], [], [], timeout)[0]:
+            line = self._process.stdout.readline()
+        if not line.startswith(beginning):
+            self.kill()
+            words = self._process.stderr.read().strip().splitlines()
+            raise BenchError(f"{self.name}: " + (words[-1] if words else "said nothing"))
+        return line
+
+
+class Ours:
+    """A job of ours. Each episode resumes it, so that its start and the throttle's count, too."""
+
+    def __init__(self, site, name="ours", kind="ours", arguments=(), lane="ours", lines=(),
+                 is_in_place=False):
+        self.name, self.kind = name, kind
+        self.is_over = False
+        self._site = site
+        self._arguments = list(arguments)
+        self._lines = lines
+        self._is_in_place = is_in_place
+        self._lane_name = lane
+        self._folder = site.folder / f"job-{lane}"
+        self._process = None
+
+    def prepare(self, seconds):
+        self.is_over = False
+        if not self._folder.exists() or not self._has_room(seconds):
+            self.start_afresh()
+        self._before = self._rows()
+        self._series, self._restarts = [], 0
+
+    def go(self):
+        self._began = time.time()
+        self._start()
+
+    def poll(self, offset):
+        if self._process.poll() is not None and not self.is_over:
+            self._check()
+            if self._is_in_place:
+                self._begin_again()
+            else:
+                self.is_over = True
+        if not self._is_in_place:
+            self._series.append([round(offset, 3), self._watermark() - self._base])
+
+    def end(self):
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise BenchError(f"{self.name}: was still there {STOP_TIMEOUT_S} s after SIGTERM; "
+                             + self._log_tail()) from None
+        seconds = time.time() - self._began
+        self._check()
+        rows = self._rows() - self._before
+        return Outcome(rows, seconds, self._series, {"status": self._status()})
+
+    def kill(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def pid(self):
+        return self._process.pid
+
+    def _job(self):
+        dsn = self._site.server.dsn(self._site.database)
+        name = "bench-" + self._lane_name.replace("_", "-")
+        if self._is_in_place:
+            return Job(dsn, HOT_TABLE, columns=("id", "id * 2 as doubled"), name=name,
+                       lines=self._lines)
+        lane = self._site.lane(self._lane_name)
+        return Job(dsn, self._site.source.name, dsn, lane.table.name, name=name, lines=self._lines)
+
+    def _start(self):
+        command = backfill.run_command(self._site.lab, self._job(), self._folder, resume=True)
+        if not self._is_in_place:
+            self._base = self._site.lane(self._lane_name).watermark()
+        with open(self._folder / "log", "ab") as log:
+            self._process = subprocess.Popen(
+                [str(word) for word in [*command, *self._arguments]], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True, env=self._site.lab.environment())
+
+    def start_afresh(self):
+        """Forgets the checkpoint and what was written."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir()
+        if not self._is_in_place:
+            self._site.lane(self._lane_name).empty()
+
+    def _begin_again(self):
+        """In place the same rows are gone through again and again."""
+        self._before -= self._rows()
+        for path in self._folder.glob("checkpoint.db*"):
+            path.unlink()
+        self._start()
+
+    def _has_room(self, seconds):
+        if self._is_in_place:
+            return not self._is_complete()
+        rows = min(ROWS_PER_S_MOST * seconds, self._site.mode.rows)
+        return self._site.lane(self._lane_name).has_room(rows) and not self._is_complete()
+
+    def _is_complete(self):
+        status = self._status()
+        return status is not None and status["state"] in ("complete", "failed")
+
+    def _rows(self):
+        status = self._status()
+        return status["rows"]["written"] + status["rows"]["unchanged"] if status else 0
+
+    def _status(self):
+        if not (self._folder / "checkpoint.db").exists():
+            return None
+        return backfill.status(self._site.lab, self._folder)
+
+    def _watermark(self):
+        return self._site.lane(self._lane_name).watermark()
+
+    def _check(self):
+        if self._process.returncode not in (0, 75):
+            raise BenchError(f"{self.name}: ended with {self._process.returncode}; "
+                             + self._log_tail())
+
+    def _log_tail(self):
+        lines = (self._folder / "log").read_text(errors="replace").strip().splitlines()
+        return " / ".join(lines[-LOG_LINES_SHOWN:])
+
+
+class Several:
+    """Backfills of ours at once."""
+
+    kind = "ours"
+
+    def __init__(self, name, members):
+        self.name = name
+        self._members = members
+
+    @property
+    def is_over(self):
+        return any(member.is_over for member in self._members)
+
+    def prepare(self, seconds):
+        for member in self._members:
+            member.prepare(seconds)
+
+    def go(self):
+        for member in self._members:
+            member.go()
+
+    def poll(self, offset):
+        for member in self._members:
+            member.poll(offset)
+
+    def end(self):
+        outcomes = [member.end() for member in self._members]
+        return Outcome(sum(outcome.rows for outcome in outcomes),
+                       max(outcome.seconds for outcome in outcomes),
+                       facts={"rows_of_each": [outcome.rows for outcome in outcomes]})
+
+    def kill(self):
+        for member in self._members:
+            member.kill()
+
+
+# ---------------------------------------------------------------- the usual ones
+
+def sweep(site, settings):
+    return [Script(site, setting.name, "fixed", "fixed", batch_rows=setting.batch_rows,
+                   rest_s=setting.rest_s, is_async=setting.is_async) for setting in settings]
+
+
+def classic(site, **options):
+    return Script(site, "classic script", "fixed", "fixed", rest_s=0.05, **options)
+
+
+def rules(site):
+    """What other tools do to spare live users."""
+    return [
+        Script(site, "gh-ost's rule", "sessions", threshold=2 * len(os.sched_getaffinity(0))),
+        Script(site, "GitLab's rule", "duty", interval_s=1.0, job_rows=20_000),
+        Script(site, "nice 1", "nice", ratio=1),
+        Script(site, "nice 3", "nice", ratio=3),
+    ]
+
+
+def unthrottled(site, **options):
+    return Ours(site, "ours, no throttle", "unthrottled", ["--no-throttle"], **options)
