@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg2
 
 from comparison.errors import BenchError
+from comparison.lifetime import bound_to_us
 
 SETTINGS = {
     "fsync": "on",
@@ -158,7 +159,8 @@ class Server:
         with open(self.folder / "server.log", "wb") as log:
             # A session of its own: Ctrl-C reaches the server through us, in order.
             self._postmaster = subprocess.Popen(
-                [self.programs / "postgres", "-D", self.folder / "data"], **self._as_server(),
+                bound_to_us([self.programs / "postgres", "-D", self.folder / "data"], "QUIT"),
+                **self._as_server(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:

@@ -14,13 +14,12 @@ def take(site, users, subject, seconds, events=(), skip=0):
     `events` are (second, what to do); windows before second `skip` are not counted: there a
     subject without memory follows another one.
     """
-    users.settle()
-    subject.prepare(seconds)
-    users.settle()
-    users.forget()
     pending = sorted(events, key=lambda event: event[0])
-    began = time.time()
     try:
+        subject.prepare(seconds)
+        users.settle()
+        users.forget()
+        began = time.time()
         subject.go()
         _pass_time(began, seconds, pending, subject)
         worked_s = min(time.time() - began, seconds)

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from comparison.errors import BenchError
+from comparison.lifetime import bound_to_us
 
 CLIENTS = 12  # of the load that is always there
 LAYER_CLIENTS = 8  # of what comes on top of it for a while
@@ -68,7 +69,7 @@ class Foreground:
             command.append(f"--sampling-rate={LOGGED_PER_S / rate:.4f}")
         words = self._folder / f"users-{len(self._layers)}.out"
         with open(words, "wb") as out:
-            process = subprocess.Popen([str(word) for word in [*command, self._site.database]],
+            process = subprocess.Popen(bound_to_us([*command, self._site.database]),
                                        stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                        start_new_session=True)
         self._layers.append((process, words))
@@ -166,7 +167,7 @@ def pgbench(server, clients):
 def run_pgbench(command):
     """Runs to the end; returns what it printed."""
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-    answer = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+    answer = subprocess.run(bound_to_us(command), capture_output=True, text=True,
                             env=environment, start_new_session=True)
     if answer.returncode != 0:
         raise BenchError("pgbench failed: " + (answer.stderr.strip().splitlines() or [""])[-1])

@@ -31,7 +31,7 @@ def connect(options):
 
 
 class Stopped(Exception):
-    """A line came, or the keys have come to an end."""
+    """A line came."""
 
 
 class Writer:
@@ -40,8 +40,7 @@ class Writer:
     def __init__(self, options):
         self._options = options
         self._cursor = connect(options)
-        columns = options["statement"]
-        self._cursor.execute(f"PREPARE write (bigint, bigint) AS {columns}")
+        self._cursor.execute(f"PREPARE write (bigint, bigint) AS {options['statement']}")
         self.after = options["after"]
         self.rows = 0
         self.tenths = {}
@@ -53,8 +52,8 @@ class Writer:
     def write(self, rows):
         """Returns how long it took."""
         if self.after >= self._options["last_id"]:
-            if not self._options["wraps"]:
-                raise Stopped
+            if self._options["empty"]:
+                self._cursor.execute(self._options["empty"])
             self.after = 0
         upto = min(self.after + rows, self._options["last_id"])
         began = time.monotonic()

@@ -14,11 +14,10 @@ def steady(share, workload="writes", is_swept=True):
         quiet = Nothing()
         everyone = [Ours(site), unthrottled(site), classic(site),
                     *sweep(site, stand.mode.sweep if is_swept else coarse(stand.mode.sweep))]
-        if stand.mode.name != "quick":
-            everyone += rules(site)
+        everyone += rules(site)[:stand.mode.rules]
         with Foreground(site, site.workload(workload), rate, stand.folder) as users:
             for repetition in stand.repetitions(record):
-                for subject in episodes.in_turns(stand.dice, quiet, everyone):
+                for subject in episodes.in_turns(stand.dice, quiet, everyone, stand.mode.each):
                     take_steady(stand, site, users, subject, repetition, record)
 
     return measure
@@ -48,11 +47,9 @@ def step(stand, site, record):
     phase = stand.mode.phase_s
     record["phases"] = [["30 %", 0, phase], ["80 %", phase, 2 * phase],
                         ["30 % again", 2 * phase, 3 * phase]]
-    everyone = [Nothing(), Ours(site), classic(site)]
-    if stand.mode.name == "full":
-        everyone += [unthrottled(site), *sweep(site, stand.mode.day_sweep)]
+    everyone = [Nothing(), Ours(site), classic(site), unthrottled(site)][:stand.mode.step_subjects]
     layers = [(phase, phase, 0.5)]
-    play(stand, site, record, everyone, knee, 0.3, layers, 3 * phase)
+    play(stand, site, record, everyone, knee, 0.3, layers, 3 * phase, stand.mode.step_repetitions)
 
 
 def day(stand, site, record):
@@ -80,18 +77,18 @@ def bursts(stand, site, record):
     seconds = stand.mode.trace_s
     layers = [(begin, 2, 0.5) for begin in range(10, seconds - 2, 20)]
     record["phases"] = [["bursts", begin, begin + 2] for begin, _, _ in layers]
-    everyone = [Nothing(), Ours(site), classic(site), *sweep(site, stand.mode.day_sweep)]
+    everyone = [Nothing(), Ours(site), classic(site), *sweep(site, stand.mode.day_sweep[1:3])]
     play(stand, site, record, everyone, knee, 0.3, layers, seconds)
 
 
-def play(stand, site, record, everyone, knee, base, layers, seconds):
+def play(stand, site, record, everyone, knee, base, layers, seconds, repetitions=None):
     """The same trace for each subject; `layers` are (second, seconds, share of the knee)."""
     record["layers"] = [[0, seconds, base], *layers]
     with Foreground(site, site.workload("writes"), base * knee, stand.folder) as users:
         def more_users(length, share):
             return lambda: users.add_layer(share * knee, length)
 
-        for repetition in stand.repetitions(record):
+        for repetition in stand.repetitions(record, repetitions):
             for subject in episodes.shuffled(stand.dice, everyone):
                 events = [(begin, more_users(length, share)) for begin, length, share in layers]
                 episode = episodes.take(site, users, subject, seconds, events)
@@ -145,9 +142,10 @@ def two_at_once(stand, site, record):
 
 def idle(stand, site, record):
     """Nobody is there: the throttle must not be either."""
+    everyone = [Ours(site, ends=True), unthrottled(site, ends=True)]
     with NoUsers() as users:
         for repetition in stand.repetitions(record, stand.mode.idle_repetitions):
-            for subject in episodes.shuffled(stand.dice, [Ours(site), unthrottled(site)]):
+            for subject in episodes.shuffled(stand.dice, everyone):
                 subject.start_afresh()
                 episode = episodes.take(site, users, subject, stand.mode.idle_s)
                 stand.keep(record, repetition, episode)

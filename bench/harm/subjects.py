@@ -18,6 +18,7 @@ from pathlib import Path
 from comparison import backfill
 from comparison.backfill import Job
 from comparison.errors import BenchError
+from comparison.lifetime import bound_to_us
 from harm.site import HOT_TABLE
 
 ROWS_PER_S_MOST = 200_000  # no copy on such machines is faster; decides when a target is emptied
@@ -75,8 +76,9 @@ class Script:
             lane.empty()
         options = dict(self._options, dsn=self._site.server.dsn(self._site.database),
                        after=lane.after, statement=self._statement(lane),
-                       wraps=self._is_in_place, last_id=self._last_id())
-        self._process = subprocess.Popen([sys.executable, WRITER, json.dumps(options)],
+                       last_id=self._last_id(),
+                       empty=None if self._is_in_place else f"TRUNCATE {lane.table.name}")
+        self._process = subprocess.Popen(bound_to_us([sys.executable, WRITER, json.dumps(options)]),
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          stderr=subprocess.PIPE, text=True, start_new_session=True)
         self._expect_line("ready")
@@ -141,16 +143,20 @@ class Script:
 
 
 class Ours:
-    """A job of ours. Each episode resumes it, so that its start and the throttle's count, too."""
+    """A job of ours. Each episode resumes it, so that its start and the throttle's count, too.
+
+    One that is done begins anew, on an emptied target, unless it `ends`.
+    """
 
     def __init__(self, site, name="ours", kind="ours", arguments=(), lane="ours", lines=(),
-                 is_in_place=False):
+                 is_in_place=False, ends=False):
         self.name, self.kind = name, kind
         self.is_over = False
         self._site = site
         self._arguments = list(arguments)
         self._lines = lines
         self._is_in_place = is_in_place
+        self._ends = ends
         self._lane_name = lane
         self._folder = site.folder / f"job-{lane}"
         self._process = None
@@ -160,25 +166,30 @@ class Ours:
         if not self._folder.exists() or not self._has_room(seconds):
             self.start_afresh()
         self._before = self._rows()
-        self._series, self._restarts = [], 0
+        self._behind = 0 if self._is_in_place else -self._watermark()
+        self._series, self._times_done = [], 0
 
     def go(self):
         self._began = time.time()
         self._start()
 
     def poll(self, offset):
+        if not self._is_in_place:
+            self._series.append([round(offset, 3), self._behind + self._watermark()])
         if self._process.poll() is not None and not self.is_over:
             self._check()
-            if self._is_in_place:
-                self._begin_again()
-            else:
+            if self._ends or not self._is_complete():
                 self.is_over = True
-        if not self._is_in_place:
-            self._series.append([round(offset, 3), self._watermark() - self._base])
+            else:
+                self._begin_again()
 
-    def end(self):
+    def stop(self):
+        """Asks it to end."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+
+    def end(self):
+        self.stop()
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -188,15 +199,13 @@ class Ours:
         seconds = time.time() - self._began
         self._check()
         rows = self._rows() - self._before
-        return Outcome(rows, seconds, self._series, {"status": self._status()})
+        return Outcome(rows, seconds, self._series,
+                       {"status": self._status(), "times_done": self._times_done})
 
     def kill(self):
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-
-    def pid(self):
-        return self._process.pid
 
     def _job(self):
         dsn = self._site.server.dsn(self._site.database)
@@ -209,12 +218,10 @@ class Ours:
 
     def _start(self):
         command = backfill.run_command(self._site.lab, self._job(), self._folder, resume=True)
-        if not self._is_in_place:
-            self._base = self._site.lane(self._lane_name).watermark()
         with open(self._folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [str(word) for word in [*command, *self._arguments]], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True, env=self._site.lab.environment())
+                bound_to_us([*command, *self._arguments]), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True, env=self._site.lab.environment())
 
     def start_afresh(self):
         """Forgets the checkpoint and what was written."""
@@ -224,10 +231,12 @@ class Ours:
             self._site.lane(self._lane_name).empty()
 
     def _begin_again(self):
-        """In place the same rows are gone through again and again."""
+        """The same rows again: a copy on an emptied target."""
         self._before -= self._rows()
-        for path in self._folder.glob("checkpoint.db*"):
-            path.unlink()
+        self._times_done += 1
+        if not self._is_in_place:
+            self._behind += self._watermark()
+        self.start_afresh()
         self._start()
 
     def _has_room(self, seconds):
@@ -288,6 +297,8 @@ class Several:
             member.poll(offset)
 
     def end(self):
+        for member in self._members:
+            member.stop()
         outcomes = [member.end() for member in self._members]
         return Outcome(sum(outcome.rows for outcome in outcomes),
                        max(outcome.seconds for outcome in outcomes),
