@@ -47,6 +47,6 @@ SCENARIOS = (
              steady(0.5, is_swept=False), COLD),
     Scenario("cold_reads_50", "the same, users only read", steady(0.5, "reads", is_swept=False),
              COLD),
-    Scenario("slow_disk", "every fdatasync takes 5 ms longer, users at 50 %", steady(0.5, is_swept=False),
-             SLOW_DISK),
+    Scenario("slow_disk", "every fdatasync takes 5 ms longer, users at 50 %",
+             steady(0.5, is_swept=False), SLOW_DISK),
 )

@@ -12,7 +12,7 @@ def steady(share, workload="writes", is_swept=True):
     def measure(stand, site, record):
         rate = stand.set_rate(site, record, workload, share)
         quiet = Nothing()
-        everyone = [Ours(site), unthrottled(site), classic(site),
+        everyone = [Nothing("none, again", "check"), Ours(site), unthrottled(site), classic(site),
                     *sweep(site, stand.mode.sweep if is_swept else coarse(stand.mode.sweep))]
         everyone += rules(site)[:stand.mode.rules]
         with Foreground(site, site.workload(workload), rate, stand.folder) as users:

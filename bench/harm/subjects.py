@@ -1,7 +1,8 @@
 """What is put beside the live users: nothing, our program, or a script with a rule.
 
 A subject is made ready before its episode (`prepare`), begins (`go`), is looked at while it works
-(`poll`) and is ended (`end`). `kind` tells the summary what it is: none, ours, fixed or rule.
+(`poll`) and is ended (`end`). `kind` tells the summary what it is: none, check, ours, unthrottled, fixed
+or rule.
 """
 
 import json
@@ -39,8 +40,12 @@ class Outcome:
 
 
 class Nothing:
-    name, kind = "none", "none"
+    """The users alone. Twice, under two names, they show what chance alone does to a figure."""
+
     is_over = False
+
+    def __init__(self, name="none", kind="none"):
+        self.name, self.kind = name, kind
 
     def prepare(self, seconds):
         pass
