@@ -25,12 +25,13 @@ WAITS_SQL = """
       SELECT FROM pg_stat_activity AS b WHERE b.pid = ANY (pg_blocking_pids(a.pid))
       AND (b.application_name LIKE 'backfill%' OR b.application_name = 'paced_writer'))"""
 
-# The sessions of ours that look at the server's statistics.
+# The sessions of ours that look at the server, by what they asked last; not the one that holds the
+# run's lock.
 SENSORS_SQL = """
-    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity AS a
     WHERE application_name LIKE 'backfill%' AND pid <> pg_backend_pid()
-    AND (application_name ~ 'sensor|pressure|throttle|probe'
-         OR query ~ 'pg_stat_database|pg_stat_activity|pg_stat_replication')"""
+    AND query ~ 'pg_stat_|pg_locks|pg_replication_slots|pg_logical_emit|clock_timestamp|^EXECUTE'
+    AND NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'advisory')"""
 
 
 class Companion:

@@ -1,7 +1,9 @@
 """A server with live users' tables and rows to backfill, and what load it can bear."""
 
+import os
 import re
 from dataclasses import dataclass
+from itertools import count
 from statistics import median
 
 from comparison import tables
@@ -62,9 +64,11 @@ class Site:
         return self.server.execute(DATABASE, *statements)
 
     def look(self, query):
-        """The rows of a query, on a connection that stays: looking often must cost little."""
+        """The rows of a query, on a connection that stays and that no throttle takes for a user."""
         if self._watch is None:
             self._watch = self.server.connect(DATABASE)
+            with self._watch.cursor() as cursor:
+                cursor.execute("SET application_name = 'backfill:watch'")
         with self._watch.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchall()
@@ -124,14 +128,29 @@ class Lane:
         self._site = site
         self.table = table
         self.after = 0  # of writers that go by ranges of the key
-
-    def watermark(self):
-        """The greatest key in the target."""
-        return self._site.look(f"SELECT coalesce(max(id), 0) FROM {self.table.name}")[0][0]
+        self._file = None
 
     def has_room(self, rows):
-        return self.watermark() + rows <= self._site.mode.rows
+        greatest = self._site.look(f"SELECT coalesce(max(id), 0) FROM {self.table.name}")[0][0]
+        return greatest + rows <= self._site.mode.rows
 
     def empty(self):
         self.after = 0
+        self._file = None
         self._site.execute(f"TRUNCATE {self.table.name}")
+
+    def file_bytes(self):
+        """How large the table's files are: what was written, told without asking the server.
+
+        Any session of ours would be a user to the throttle, and would have to wait for the disk.
+        """
+        if self._file is None:
+            path = self._site.look(f"SELECT pg_relation_filepath('{self.table.name}')")[0][0]
+            self._file = self._site.server.folder / "data" / path
+        found = 0
+        for number in count():
+            part = self._file if number == 0 else f"{self._file}.{number}"
+            try:
+                found += os.stat(part).st_size
+            except FileNotFoundError:
+                return found

@@ -171,7 +171,7 @@ class Ours:
         if not self._folder.exists() or not self._has_room(seconds):
             self.start_afresh()
         self._before = self._rows()
-        self._behind = 0 if self._is_in_place else -self._watermark()
+        self._behind = 0 if self._is_in_place else -self._bytes()
         self._series, self._times_done = [], 0
 
     def go(self):
@@ -180,7 +180,7 @@ class Ours:
 
     def poll(self, offset):
         if not self._is_in_place:
-            self._series.append([round(offset, 3), self._behind + self._watermark()])
+            self._series.append([round(offset, 3), self._behind + self._bytes()])
         if self._process.poll() is not None and not self.is_over:
             self._check()
             if self._ends or not self._is_complete():
@@ -204,7 +204,7 @@ class Ours:
         seconds = time.time() - self._began
         self._check()
         rows = self._rows() - self._before
-        return Outcome(rows, seconds, self._series,
+        return Outcome(rows, seconds, self._series_in_rows(rows),
                        {"status": self._status(), "times_done": self._times_done})
 
     def kill(self):
@@ -240,7 +240,7 @@ class Ours:
         self._before -= self._rows()
         self._times_done += 1
         if not self._is_in_place:
-            self._behind += self._watermark()
+            self._behind += self._bytes()
         self.start_afresh()
         self._start()
 
@@ -263,8 +263,15 @@ class Ours:
             return None
         return backfill.status(self._site.lab, self._folder)
 
-    def _watermark(self):
-        return self._site.lane(self._lane_name).watermark()
+    def _bytes(self):
+        return self._site.lane(self._lane_name).file_bytes()
+
+    def _series_in_rows(self, rows):
+        """Rows are of one size, so bytes tell how many."""
+        if self._is_in_place:
+            return []
+        grown = self._behind + self._bytes()
+        return [[at, round(rows * found / grown) if grown else 0] for at, found in self._series]
 
     def _check(self):
         if self._process.returncode not in (0, 75):
