@@ -24,24 +24,16 @@ backfill::ExitCode execute(int argc, char** argv) {
   return backfill::status_command(parsed.options);
 }
 
-// SQL and values of the job may have lines of their own; an error is one line.
-std::string on_one_line(std::string text) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  return text;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     return static_cast<int>(execute(argc, argv));
   } catch (const backfill::Error& error) {
-    std::cerr << "backfill: " << on_one_line(error.what()) << '\n';
+    std::cerr << "backfill: " << error.what() << '\n';
     return static_cast<int>(error.exit_code());
   } catch (const std::exception& error) {
-    std::cerr << "backfill: unexpected failure: " << on_one_line(error.what()) << '\n';
+    std::cerr << "backfill: unexpected failure: " << backfill::on_one_line(error.what()) << '\n';
     return static_cast<int>(backfill::ExitCode::failed);
   }
 }

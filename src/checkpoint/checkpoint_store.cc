@@ -159,8 +159,11 @@ CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
   create_file(path);
   std::int64_t format = 0;
   auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
-  connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-  make_schema(*connection, format);
+  // What is broken behind all that was read shows when the file is first written to.
+  read_or_refuse(path, [&] {
+    make_schema(*connection, format);
+    connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  });
   return CheckpointStore(path, std::move(connection));
 }
 

@@ -33,15 +33,24 @@ enum class ErrorKind {
   cancelled,  // someone asked the run to stop
 };
 
-// One line: what was tried, on what, what came back, what to do. Never holds a password.
+// `text` without line breaks and other control characters; blanks take their places.
+inline std::string on_one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
+}
+
+// One line, whatever its message quotes from a job, a file or a server: what was tried, on what,
+// what came back, what to do. Never holds a password.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, std::string code = "")
-      : std::runtime_error(message), kind_(kind), code_(std::move(code)) {}
+      : std::runtime_error(on_one_line(message)), kind_(kind), code_(std::move(code)) {}
 
   // A failure that ends the program with a code of its own.
   Error(ExitCode exit_code, const std::string& message)
-      : std::runtime_error(message), kind_(ErrorKind::stop), exit_code_(exit_code) {}
+      : std::runtime_error(on_one_line(message)), kind_(ErrorKind::stop), exit_code_(exit_code) {}
 
   ErrorKind kind() const { return kind_; }
 

@@ -12,21 +12,44 @@ namespace {
 
 constexpr std::size_t kLettersAtOnce = 1000;  // of the checkpoint, in memory
 constexpr Duration kTick = std::chrono::milliseconds(200);
+constexpr int kConfirmEvery = 5;  // ticks
 
-// Cancels a call that outlasts the grace after a stop.
-class GraceWatch {
+// Keeps the lease while rows are retried, and cancels a call that outlasts the grace after a stop.
+class Housekeeping {
  public:
-  GraceWatch(ChunkRunner& runner, Duration grace, Clock& clock, std::stop_token stop)
-      : thread_([&runner, grace, &clock, stop = std::move(stop)](const std::stop_token& done) {
+  Housekeeping(RunnerLock& lock, ChunkRunner& runner, Duration grace, Clock& clock,
+               std::stop_source& stop)
+      : thread_([this, &lock, &runner, grace, &clock, &stop](const std::stop_token& done) {
           std::optional<TimePoint> asked_at;
-          while (clock.wait(kTick, done)) {
+          for (int tick = 1; clock.wait(kTick, done); ++tick) {
+            if (tick % kConfirmEvery == 0 && !stop.stop_requested()) confirm(lock, stop);
             if (!stop.stop_requested()) continue;
             if (!asked_at) asked_at = clock.now();
             if (clock.now() - *asked_at >= grace) runner.cancel();
           }
         }) {}
 
+  // Why the retry cannot go on; none when it can. Once it has ended.
+  const std::exception_ptr& failure() const { return failure_; }
+
+  void end() {
+    thread_.request_stop();
+    thread_.join();
+  }
+
  private:
+  void confirm(RunnerLock& lock, std::stop_source& stop) {
+    try {
+      lock.confirm();
+    } catch (const Error& error) {
+      // Unknown for now: the next write meets the same trouble, and waits for its end.
+      if (error.kind() == ErrorKind::retry) return;
+      failure_ = std::current_exception();
+      stop.request_stop();
+    }
+  }
+
+  std::exception_ptr failure_;
   std::jthread thread_;
 };
 
@@ -91,7 +114,6 @@ class Retry {
       const std::vector<Key> keys = store_.dead_letter_keys(after, kLettersAtOnce);
       if (keys.empty()) return;
       after = keys.back().to_json();
-      confirm_lock();
       for (const Key& key : keys) {
         if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "retry: stopped");
         settle(key, runner_->run(LoneRowSource::chunk_of(key), std::nullopt, stop));
@@ -135,15 +157,6 @@ class Retry {
     store_.settle(run, settled, rejected_again);
   }
 
-  void confirm_lock() {
-    try {
-      parts_.lock->confirm();
-    } catch (const Error& error) {
-      // Unknown for now: the next write meets the same trouble, and waits for its end.
-      if (error.kind() != ErrorKind::retry) throw;
-    }
-  }
-
   const RunParts& parts_;
   const RunOptions& options_;
   CheckpointStore& store_;
@@ -160,12 +173,16 @@ std::string retry_ledger_job(const std::string& job, const std::string& run_id) 
 RetryReport retry_rejected(const RunParts& parts, const RunOptions& options, SavedRun run,
                            CheckpointStore& store, Clock& clock, Log& log, std::stop_token stop) {
   refuse_unreadable_keys(parts.layout);
+  std::stop_source stop_all;
+  const std::stop_callback forward(stop, [&] { stop_all.request_stop(); });
   Retry retry(parts, options, std::move(run), store, clock, log);
-  const GraceWatch watch(retry.runner(), options.grace, clock, stop);
+  Housekeeping housekeeping(*parts.lock, retry.runner(), options.grace, clock, stop_all);
   try {
-    retry.take_over(stop);
-    retry.retry_all(stop);
+    retry.take_over(stop_all.get_token());
+    retry.retry_all(stop_all.get_token());
   } catch (const Error& error) {
+    housekeeping.end();
+    if (housekeeping.failure()) std::rethrow_exception(housekeeping.failure());
     if (error.kind() != ErrorKind::cancelled || !stop.stop_requested()) throw;
     throw Error(ExitCode::stopped,
                 fmt::format("stopped with {} rejected rows left; run again with --retry-rejected",

@@ -119,7 +119,7 @@ void expand(toml::node& node, std::string& unresolved) {
 }
 
 // In quotes when it would break the line.
-std::string on_one_line(const std::string& text) {
+std::string quoted_if_broken(const std::string& text) {
   const auto breaks = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   return std::any_of(text.begin(), text.end(), breaks) ? toml_text(text) : text;
 }
@@ -141,7 +141,7 @@ std::string parse_failure(const toml::parse_error& error) {
   if (!text.empty()) {
     text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
   }
-  return on_one_line(without_password(text));
+  return quoted_if_broken(without_password(text));
 }
 
 std::string spelled(double real) {
@@ -240,15 +240,15 @@ std::optional<toml::table> parse_alone(std::string_view text) {
 }  // namespace
 
 std::string describe_name(const Given& given) {
-  if (given.origin == "flag") return given.name_place + " " + on_one_line(given.name);
-  if (given.origin == "environment") return on_one_line(given.name_place);
-  return given.name_place + ": " + on_one_line(given.name);
+  if (given.origin == "flag") return given.name_place + " " + quoted_if_broken(given.name);
+  if (given.origin == "environment") return quoted_if_broken(given.name_place);
+  return given.name_place + ": " + quoted_if_broken(given.name);
 }
 
 std::string describe(const Given& given) {
   const std::string value = shortened(shown(given.value));
-  if (given.origin != "job file") return describe_name(given) + "=" + on_one_line(value);
-  return given.place + ": " + on_one_line(given.name) + " = " +
+  if (given.origin != "job file") return describe_name(given) + "=" + quoted_if_broken(value);
+  return given.place + ": " + quoted_if_broken(given.name) + " = " +
          (given.value.is_text() ? toml_text(value) : value);
 }
 

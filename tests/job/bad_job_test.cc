@@ -198,6 +198,13 @@ TEST_F(BadJobTest, RefusesATableThatIsNotAName) {
   EXPECT_EQ(message.rfind("job.toml:3:14: source.table = \"a..b\": ", 0), 0u) << message;
 }
 
+TEST_F(BadJobTest, RefusesWhatBreaksTheLineInOneLine) {
+  const std::string message =
+      error_of("name='j'\nsource.url='dbname=a'\nsource.table=\"\"\"a\nb\tc\"\"\"");
+
+  EXPECT_EQ(message.find_first_of("\n\t"), message.npos) << message;
+}
+
 TEST_F(BadJobTest, SaysWhichOverrideIsWrong) {
   const std::vector<std::pair<Override, std::string>> cases{
       {{"batch.sise", "5", "flag"}, "--set batch.sise: unknown key; did you mean batch.size?"},

@@ -256,6 +256,32 @@ TEST_P(RetryTest, DoublesOnceWhateverTheFailpointOfTheCrash) {
   }
 }
 
+// A retry whose lease was looked at once in a thousand rows could not go on without it.
+TEST(RetryOnPostgres, TakesItsLeaseAgainInTheMiddle) {
+  const auto playground = make_playground(Engine::postgres);
+  playground->execute(
+      "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT i, 'bad' FROM "
+      "generate_series(1, 60) AS i; CREATE TABLE people (id int PRIMARY KEY, name text "
+      "CONSTRAINT good CHECK (name <> 'bad'))");
+  const JobOnDisk job({{"source.url", toml_string(playground->url())},
+                       {"source.table", toml_string(playground->table("users"))},
+                       {"target.table", toml_string(playground->table("people"))}});
+  ASSERT_EQ(job.run().exit_code, 4);
+  playground->execute("ALTER TABLE people DROP CONSTRAINT good");
+  Program retry = job.start({"--retry-rejected"}, "chunk.after_read=delay(20ms)");
+  ASSERT_TRUE(wait_until([&] { return playground->value("SELECT id FROM people LIMIT 1") != ""; }));
+
+  playground->execute(
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND "
+      "objsubid = 2 AND mode = 'ExclusiveLock' AND granted AND database = (SELECT oid FROM "
+      "pg_database WHERE datname = current_database())");
+  const ProgramEnd end = retry.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_NE(end.err.find("the lease on the job is lost"), std::string::npos) << end;
+  EXPECT_EQ(playground->value("SELECT count(*) FROM people"), "60");
+}
+
 INSTANTIATE_TEST_SUITE_P(On, RetryTest, ::testing::Values(Engine::sqlite, Engine::postgres),
                          [](const auto& tested) { return engine_name(tested.param); });
 
