@@ -3,13 +3,16 @@
 import random
 import time
 
+import psycopg2
+
+from comparison.errors import BenchError
 from comparison.lab import say
 
 POLL_INTERVAL_S = 0.25
 
 
 def take(site, users, subject, seconds, events=(), skip=0):
-    """Plain values of one episode.
+    """Plain values of one episode, or what made it fail as `error`.
 
     `events` are (second, what to do); windows before second `skip` are not counted: there a
     subject without memory follows another one.
@@ -24,10 +27,13 @@ def take(site, users, subject, seconds, events=(), skip=0):
         _pass_time(began, seconds, pending, subject)
         worked_s = min(time.time() - began, seconds)
         outcome = subject.end()
+        late_s = users.settle()
+    except (BenchError, psycopg2.Error) as error:
+        subject.kill()
+        return {"subject": subject.name, "facts": {}, "error": " ".join(str(error).split())}
     except BaseException:
         subject.kill()
         raise
-    late_s = users.settle()
     return {
         "subject": subject.name, "kind": subject.kind, "at": round(began, 3), "skip": skip,
         "rows": outcome.rows, "seconds": round(outcome.seconds, 3),

@@ -2,9 +2,10 @@
 
 from harm import episodes, faults
 from harm.foreground import Foreground
+from harm.ours import Ours
 from harm.scenarios import take_steady
 from harm.standby import LagWatch, Standby
-from harm.subjects import Nothing, Ours
+from harm.subjects import Nothing
 
 
 def sensor_lost(stand, site, record):

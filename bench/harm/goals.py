@@ -14,6 +14,7 @@ YIELD_MOST_S = 2.0
 LOCK_WAIT_MOST_S = 1.0
 IDLE_SHARE_LEAST = 0.95
 IDLE_WITHIN_S = 60
+OTHER_HARM = ("lock_holder", "replica_lag")  # scenarios in which the p99 is not about us
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,16 @@ def goals_of(results, rows):
     """`rows` are the summary's of each scenario, by name."""
     found, inflations = [], []
     for scenario in results["scenarios"]:
-        ours = next((row for row in rows[scenario["name"]] if row.kind == "ours"), None)
-        if ours is None:
+        of_ours = [row for row in rows[scenario["name"]] if row.kind == "ours"]
+        if not of_ours:
             continue
-        figure = ours.inflation.get(P99)
-        if figure is not None and scenario["name"] not in ("lock_holder", "replica_lag"):
-            inflations.append(figure.value)
-            found.append(_at_most(scenario, "p99 with ours, to none", figure, INFLATION_MOST))
-        found += _by_scenario(scenario, ours, rows[scenario["name"]])
+        for row in of_ours:
+            figure = row.inflation.get(P99)
+            if figure is not None and scenario["name"] not in OTHER_HARM:
+                inflations.append(figure.value)
+                found.append(_at_most(scenario, f"p99 with {row.name}, to none", figure,
+                                      INFLATION_MOST))
+        found += _by_scenario(scenario, of_ours[0], rows[scenario["name"]])
     if inflations:
         middle = median(inflations)
         found.append(Goal("all", "p99 with ours, to none: median scenario", f"{middle:.2f}",

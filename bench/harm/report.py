@@ -1,5 +1,8 @@
 """Tables of what was measured: for a terminal, and in Markdown for a README."""
 
+from collections import Counter
+from statistics import median
+
 from comparison import layout
 from harm import goals, summary, traces
 from harm.goals import interval
@@ -108,8 +111,23 @@ def _notes(scenario, rows):
         notes.append(f"  users were late for more than 2 s after {len(slow)} of "
                      f"{len(scenario['episodes'])} episodes")
     if scenario["name"] == "replica_lag":
-        notes += [f"  {run}" for run in traces.lag_figures(scenario)]
-    return notes
+        notes += [f"  lag as usual: at most {run['peak_lag_as_usual_s']} s; beyond its limit for "
+                  f"{run['seconds_beyond_limit']} s: {run['rows_beyond_limit']:,} rows; standby "
+                  f"gone: {run['rows_while_gone']:,} rows" for run in traces.lag_figures(scenario)]
+    return notes + _share_note(scenario)
+
+
+def _share_note(scenario):
+    """How the throttle stood when episodes of ours were ended."""
+    told = [episode["facts"].get("status") for episode in traces.episodes_of(scenario, "ours")]
+    told = [status for status in told if status and status.get("share") is not None]
+    if not told:
+        return []
+    shares = sorted(status["share"] for status in told)
+    signals = Counter((status.get("pressure") or {}).get("signal") or "none" for status in told)
+    return [f"  share of ours at the end: {median(shares):.2f} ({shares[0]:.2f}–{shares[-1]:.2f}); "
+            "worst signals: " + ", ".join(f"{name} {count}"
+                                          for name, count in signals.most_common())]
 
 
 def _verdict(is_reached):

@@ -4,7 +4,8 @@ import math
 
 from harm import episodes, faults
 from harm.foreground import Foreground, NoUsers
-from harm.subjects import Nothing, Ours, Several, classic, rules, sweep, unthrottled
+from harm.ours import Ours, Several, unthrottled
+from harm.subjects import Nothing, classic, rules, sweep
 
 # ---------------------------------------------------------------- an even load
 

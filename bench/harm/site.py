@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import count
 from statistics import median
 
+import psycopg2
+
 from comparison import tables
 from comparison.errors import BenchError
 from comparison.lab import Lab, say
@@ -15,6 +17,7 @@ from harm.foreground import CLIENTS, READS, WRITES, Workload, pgbench, run_pgben
 
 DATABASE = "shop"
 HOT_TABLE = "hot"
+ROWS_PER_S_MOST = 200_000  # no copy on such machines is faster; decides when a target is emptied
 # Checkpoints are made before a scenario, and are spread thinly during it.
 SETTINGS = {"max_connections": "200", "checkpoint_timeout": "1h", "max_wal_size": "16GB"}
 
@@ -69,9 +72,14 @@ class Site:
             self._watch = self.server.connect(DATABASE)
             with self._watch.cursor() as cursor:
                 cursor.execute("SET application_name = 'backfill:watch'")
-        with self._watch.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
+        try:
+            with self._watch.cursor() as cursor:
+                cursor.execute(query)
+                return cursor.fetchall()
+        except psycopg2.Error:
+            self._watch.close()
+            self._watch = None
+            raise
 
     def lane(self, name):
         """A target of copies from the source, and how far they have come."""

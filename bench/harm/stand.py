@@ -17,6 +17,7 @@ from comparison.lab import say
 from harm import episodes, faults
 from harm.site import SETTINGS, Site
 
+ERRORS_MOST = 5
 RATE_LEAST = 20  # users a second, so that a window holds some
 
 
@@ -55,7 +56,7 @@ class Stand:
     # ------------------------------------------------------------ for scenarios
 
     def repetitions(self, record, count=None):
-        """Numbers from 1; what breaks in one is noted, and the next goes on."""
+        """Numbers from 1."""
         count = count or self.mode.repetitions
         record["repetitions"] = count
         return range(1, count + 1)
@@ -69,6 +70,13 @@ class Stand:
         return rate
 
     def keep(self, record, repetition, episode):
+        """Episodes that failed are left out; a scenario in which many do is given up."""
+        if "error" in episode:
+            record["errors"].append(f"repetition {repetition}: {episode['error']}")
+            say("   error: " + record["errors"][-1])
+            if len(record["errors"]) >= ERRORS_MOST:
+                raise BenchError("given up after so many errors")
+            return
         record["episodes"].append({"repetition": repetition, **episode})
         episodes.tell(repetition, episode)
         self.save()

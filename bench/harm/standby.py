@@ -10,7 +10,8 @@ from comparison.server import Server
 LOOK_INTERVAL_S = 0.5
 LAG_SQL = """
     SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-           ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float"""
+      ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
+      END::float"""
 
 
 class Standby(Server):
@@ -33,8 +34,7 @@ class Standby(Server):
         self._stop()
 
     def come_back(self):
-        for name in ("postmaster.pid",):
-            (self.folder / "data" / name).unlink(missing_ok=True)
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
         self._start()
 
     def _initialise(self):

@@ -13,6 +13,7 @@ from statistics import median
 from harm.traces import rows_at
 
 P50, P95, P99, LONGEST = 2, 3, 4, 5  # places in a window
+ORDER = {"none": 0, "check": 0, "ours": 1, "later": 1, "unthrottled": 2, "rule": 3, "fixed": 4}
 DRAWS = 1000
 DRAW_SEED = 1
 START_S = 10  # of an episode of ours, in which the throttle feels its way
@@ -49,8 +50,7 @@ def rows_of(scenario):
     ours = [row for row in rows if row.kind in ("ours", "later", "rule")]
     for row in ours:
         row.share_of_best = taken.share_of_best(row.name)
-    order = {"none": 0, "check": 0, "ours": 1, "later": 1, "unthrottled": 2, "rule": 3, "fixed": 4}  # in a table
-    return sorted(rows, key=lambda row: (order[row.kind], -row.rows_per_s.value
+    return sorted(rows, key=lambda row: (ORDER[row.kind], -row.rows_per_s.value
                                          if row.kind == "fixed" else 0))
 
 
@@ -182,6 +182,8 @@ class Taken:
         if len(self._repetitions) < 2:
             return Figure(value, float("-inf"), float("inf"))
         drawn = sorted(found for found in map(measure, self._draws) if found is not None)
+        if not drawn:
+            return None
         return Figure(value, drawn[int(0.025 * len(drawn))], drawn[int(0.975 * (len(drawn) - 1))])
 
 
