@@ -39,8 +39,7 @@ def heading(results):
         "p50, p95 and p99 are medians over one-second windows, from when a transaction was due; "
         "in parentheses 95 % intervals from drawing repetitions anew. \"Told apart\" says whether "
         "the interval of the p99 excludes that of the users alone. \"To best fixed\" is the rate "
-        "as a part of what fixed settings reach at the same p99, by straight lines between the "
-        "best of them.")
+        "as a part of what fixed settings, or a mixture of two of them, reach at the same p99.")
     return "\n".join(lines)
 
 

@@ -107,7 +107,7 @@ class Stand:
     def _describe(self, site):
         if self._results["machine"] is None:
             self._results["machine"] = machine.describe(site.lab)
-            self._results["machine"]["settings"] = {**site.server.settings, **SETTINGS}
+            self._results["machine"]["settings"] |= SETTINGS
             self._results["mode"] = dataclasses.asdict(self.mode)
 
 

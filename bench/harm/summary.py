@@ -108,14 +108,19 @@ class Taken:
         return self._figure(lambda draw: self._share_of_best(name, draw))
 
     def frontier(self, draw=None):
-        """Points of greatest rate at each inflation, from no work and no harm upwards."""
+        """The upper hull of the fixed settings, from no work and no harm upwards: what any mixture
+        of two of them would reach lies on or below it."""
         draw = draw or self._repetitions
         points = [(self.inflation(name, draw), self.rate(name, draw)) for name in self._fixed]
-        best = [(1.0, 0.0)]
-        for inflation, rate in sorted(p for p in points if None not in p):
-            if rate > best[-1][1]:
-                best.append((max(inflation, 1.0), rate))
-        return best
+        hull = [(1.0, 0.0)]
+        for inflation, rate in sorted(point for point in points if None not in point):
+            point = (max(inflation, 1.0), rate)
+            if rate <= hull[-1][1]:
+                continue
+            while len(hull) > 1 and _slope(hull[-2], point) >= _slope(hull[-2], hull[-1]):
+                hull.pop()
+            hull.append(point)
+        return hull
 
     # ------------------------------------------------------------ inside
 
@@ -185,6 +190,11 @@ class Taken:
         if not drawn:
             return None
         return Figure(value, drawn[int(0.025 * len(drawn))], drawn[int(0.975 * (len(drawn) - 1))])
+
+
+def _slope(begin, end):
+    width = end[0] - begin[0]
+    return (end[1] - begin[1]) / width if width else float("inf")
 
 
 def rate_at(frontier, inflation):
