@@ -151,7 +151,8 @@ def _at_most(scenario, claim, figure, limit):
 
 def _at_least(scenario, claim, figure, limit):
     if figure is None:
-        return Goal(scenario["name"], claim, "not measured", f"≥ {limit:g}", None)
+        return Goal(scenario["name"], claim, "no harm, or no fixed setting, to hold it against",
+                    f"≥ {limit:g}", None)
     return Goal(scenario["name"], claim, interval(figure), f"≥ {limit:g}", figure.value >= limit)
 
 
