@@ -203,19 +203,24 @@ void print_hazards(const Assembly& assembly) {
 void print_schedule(const Job& job) {
   const Schedule schedule(job.schedule.window, job.schedule.timezone);
   if (!schedule.is_limited()) return;
-  const WallTime now =
-      std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const WallTime now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   heading("Schedule");
   if (!schedule.is_open(now)) {
     const auto opens = schedule.opens_after(now);
-    fmt::print("  closed; {}; a run that is started before waits\n",
-               opens ? "opens at " + schedule.local_text(*opens) : "does not open within two weeks");
+    fmt::print(
+        "  closed; {}; a run that is started before waits\n",
+        opens ? "opens at " + schedule.local_text(*opens) : "does not open within two weeks");
     return;
   }
   const auto closes = schedule.closes_after(now);
   fmt::print("  open; {}\n",
              closes ? "closes at " + schedule.local_text(*closes) + ", where a run stops as planned"
                     : "does not close within two weeks");
+}
+
+void print_throttle(const Assembly& assembly) {
+  heading("Watched, to leave others alone");
+  for (const std::string& line : describe_watch(assembly)) fmt::print("  {}\n", line);
 }
 
 void print_checkpoint(const Assembly& assembly) {
@@ -246,6 +251,7 @@ ExitCode plan_command(const Options& options) {
   print_time(assembly);
   print_hazards(assembly);
   print_schedule(job);
+  print_throttle(assembly);
   print_checkpoint(assembly);
   return ExitCode::done;
 }

@@ -161,9 +161,9 @@ ThrottleLimits Run::limits_now() const {
   if (of_window.latency_increase_max) limits.latency_increase_max = *of_window.latency_increase_max;
   if (limits.standstill || options_.schedule.is_open(now)) return limits;
   const auto opens = options_.schedule.opens_after(now);
-  limits.standstill = Standstill{
-      "window", "outside schedule.window" +
-                    (opens ? "; opens at " + options_.schedule.local_text(*opens) : "")};
+  limits.standstill =
+      Standstill{"window", "outside schedule.window" +
+                               (opens ? "; opens at " + options_.schedule.local_text(*opens) : "")};
   return limits;
 }
 

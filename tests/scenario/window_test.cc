@@ -112,9 +112,9 @@ TEST_P(WindowTest, PlanSaysWhenItOpens) {
   const JobOnDisk job(keys());
   set_hours(job, 0);
 
-  const ProgramEnd end =
-      job.call("plan", {}, {{"LD_PRELOAD", BACKFILL_STEPPING_CLOCK},
-                            {"STEPPING_CLOCK", (job.folder() / "clock").string()}});
+  const ProgramEnd end = job.call("plan", {},
+                                  {{"LD_PRELOAD", BACKFILL_STEPPING_CLOCK},
+                                   {"STEPPING_CLOCK", (job.folder() / "clock").string()}});
 
   EXPECT_EQ(end.exit_code, 0) << end;
   EXPECT_NE(end.out.find("opens at 2026-11-23 22:00 Europe/Berlin"), std::string::npos) << end;

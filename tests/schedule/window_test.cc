@@ -17,9 +17,8 @@ using std::chrono::seconds;
 // `2026-11-23 22:00:00` in UTC.
 WallTime at(const std::string& text) {
   std::tm parts{};
-  std::sscanf((text.size() > 16 ? text : text + ":00").c_str(), "%d-%d-%d %d:%d:%d",
-              &parts.tm_year, &parts.tm_mon, &parts.tm_mday, &parts.tm_hour, &parts.tm_min,
-              &parts.tm_sec);
+  std::sscanf((text.size() > 16 ? text : text + ":00").c_str(), "%d-%d-%d %d:%d:%d", &parts.tm_year,
+              &parts.tm_mon, &parts.tm_mday, &parts.tm_hour, &parts.tm_min, &parts.tm_sec);
   parts.tm_year -= 1900;
   parts.tm_mon -= 1;
   return WallTime(seconds(timegm(&parts)));
@@ -50,12 +49,30 @@ TEST(WindowTextTest, TakesDaysAcrossTheEndOfTheWeek) {
 }
 
 TEST(WindowTextTest, RefusesWhatSaysNoTimes) {
-  for (const char* text :
-       {"", " ", ";", "22:00", "22:00-", "22:60-23:00", "24:00-06:00", "06:00-06:00", "25:00-26:00",
-        "Mon", "Mon-Fry 22:00-06:00", "Mon, 22:00-06:00", "Mon-Fri  22:00-06:00",
-        "22:00-06:00 share=2", "22:00-06:00 share=-1", "22:00-06:00 share=", "22:00-06:00 share",
-        "22:00-06:00 share=nan", "22:00-06:00 share=0.5 share=0.6", "22:00-06:00 size=3",
-        "22:00-06:00;", "22:00-06:00;;Sat 01:00-02:00", "-1:00-06:00", "2:000-06:00"}) {
+  for (const char* text : {"",
+                           " ",
+                           ";",
+                           "22:00",
+                           "22:00-",
+                           "22:60-23:00",
+                           "24:00-06:00",
+                           "06:00-06:00",
+                           "25:00-26:00",
+                           "Mon",
+                           "Mon-Fry 22:00-06:00",
+                           "Mon, 22:00-06:00",
+                           "Mon-Fri  22:00-06:00",
+                           "22:00-06:00 share=2",
+                           "22:00-06:00 share=-1",
+                           "22:00-06:00 share=",
+                           "22:00-06:00 share",
+                           "22:00-06:00 share=nan",
+                           "22:00-06:00 share=0.5 share=0.6",
+                           "22:00-06:00 size=3",
+                           "22:00-06:00;",
+                           "22:00-06:00;;Sat 01:00-02:00",
+                           "-1:00-06:00",
+                           "2:000-06:00"}) {
     EXPECT_FALSE(parse_windows(text)) << text;
   }
 }

@@ -65,8 +65,8 @@ class ManualClock : public Clock {
   const std::optional<Duration> holds_from_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  TimePoint now_{std::chrono::hours(1)};  // guarded by mutex_
-  std::vector<Duration> waits_;           // guarded by mutex_
+  TimePoint now_{std::chrono::hours(1)};             // guarded by mutex_
+  std::vector<Duration> waits_;                      // guarded by mutex_
   std::chrono::system_clock::time_point wall_time_;  // guarded by mutex_
 };
 
