@@ -11,6 +11,7 @@
 #include "postgres/database.h"
 #include "sqlite/connection.h"
 #include "sqlite/database.h"
+#include "throttle/pause_file.h"
 
 namespace backfill {
 namespace {
@@ -235,6 +236,35 @@ void decide_ledger(Assembly& assembly) {
   if (wanted) assembly.write.ledger = LedgerSpec{assembly.job.name, ""};
 }
 
+// A source at another server than the target is looked at as well.
+void add_watched(const Assembly& assembly, RunParts& parts) {
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  if (!throttle.pause_file.empty()) {
+    parts.sensors.push_back(std::make_unique<PauseFile>(throttle.pause_file));
+  }
+  if (!throttle.enabled) return;
+  const auto watch = [&](const Database& database, const WatchSpec& spec) {
+    if (auto probe = database.make_probe()) parts.probes.push_back(std::move(probe));
+    for (auto& sensor : database.make_sensors(spec)) parts.sensors.push_back(std::move(sensor));
+  };
+  WatchSpec spec;
+  spec.table = assembly.target_table.name;
+  spec.makes_dead_rows =
+      assembly.write.mode == WriteMode::update || assembly.write.mode == WriteMode::upsert;
+  spec.replica_lag_max = throttle.max_replica_lag;
+  spec.replicas = throttle.replicas;
+  watch(*assembly.target, spec);
+  if (assembly.source->server() != assembly.target->server()) {
+    WatchSpec read_only;
+    read_only.is_written = false;
+    watch(*assembly.source, read_only);
+  }
+  if (!throttle.query.empty()) {
+    parts.sensors.push_back(
+        assembly.source->make_query_sensor(throttle.query, throttle.query_limit));
+  }
+}
+
 }  // namespace
 
 Assembly assemble(const Job& job) {
@@ -327,7 +357,16 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
         reach(ExitCode::target_unreachable, [&] { return assembly.target->make_ledger(write); });
   }
   parts.layout = assembly.layout;
+  add_watched(assembly, parts);
   return parts;
+}
+
+ThrottleLimits make_throttle_limits(const Job& job) {
+  ThrottleLimits limits;
+  limits.enabled = job.throttle.enabled;
+  limits.share_max = job.throttle.enabled ? job.throttle.share : 1.0;
+  limits.latency_increase_max = job.throttle.max_latency_increase;
+  return limits;
 }
 
 RunOptions make_run_options(const Job& job) {
@@ -336,7 +375,7 @@ RunOptions make_run_options(const Job& job) {
   options.sizer = {job.batch.size,      job.batch.min_size,    job.batch.max_size,
                    job.batch.max_bytes, job.batch.target_time, job.batch.adaptive};
   options.backoff.retries = job.limits.retries;
-  options.share = job.throttle.enabled ? job.throttle.share : 1.0;
+  options.throttle = make_throttle_limits(job);
   options.rejected_max = job.limits.max_rejected;
   options.rejected_share_max = job.limits.max_rejected_share;
   if (job.schedule.max_runtime) options.runtime_max = *job.schedule.max_runtime;

@@ -47,5 +47,6 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);
 std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
 RunOptions make_run_options(const Job& job);
+ThrottleLimits make_throttle_limits(const Job& job);
 
 }  // namespace backfill
