@@ -227,7 +227,8 @@ RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun
              metrics.show(now);
            },
            [&](const ChunkReport& report) { metrics.observe(report); },
-           [&](Duration duration) { metrics.observe_checkpoint(duration); }});
+           [&](Duration duration) { metrics.observe_checkpoint(duration); },
+           [&](const std::map<std::string, Duration>& rests) { metrics.show_rests(rests); }});
   signal.attach(run);
   RunOutcome outcome = run.execute();
   signal.detach();

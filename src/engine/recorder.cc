@@ -164,6 +164,7 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   run_.pressure_signal = pressure.signal;
   run_.pressure.reset();
   if (!pressure.signal.empty()) run_.pressure = pressure.level;
+  if (run_.state == RunState::running) run_.reason = wiring_.throttle.reason();
   run_.updated_at = utc_now();
   progress_.update(run_);
 

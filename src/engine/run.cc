@@ -232,6 +232,7 @@ void Run::wait_for_threads(WorkerPool& pool, ChunkPlanner* planner, std::jthread
     const std::optional<TimePoint> stop_asked_at = stop_asked_at_;
     lock.unlock();
     watch_.on_tick(recorder_->snapshot());
+    if (watch_.on_rests) watch_.on_rests(throttle_.rested_by());
     if (works && options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {
       end(Ending::planned, "max_runtime is over");
     }

@@ -99,11 +99,7 @@ void Metrics::observe_checkpoint(Duration duration) {
 void Metrics::show(const SavedRun& run) {
   const std::lock_guard lock(mutex_);
   SavedRun now = run;
-  if (run_) {
-    never_fall(now.rows, run_->rows);
-    const std::string& reason = now.pressure_signal.empty() ? "share" : now.pressure_signal;
-    rested_s_[reason] += std::max(0.0, now.throttled_s - run_->throttled_s);
-  }
+  if (run_) never_fall(now.rows, run_->rows);
   is_running_ = now.state == RunState::running;
   run_ = std::move(now);
 }
@@ -111,6 +107,11 @@ void Metrics::show(const SavedRun& run) {
 void Metrics::show(const Discrepancies& discrepancies) {
   const std::lock_guard lock(mutex_);
   discrepancies_ = discrepancies;
+}
+
+void Metrics::show_rests(const std::map<std::string, Duration>& rests) {
+  const std::lock_guard lock(mutex_);
+  rests_ = rests;
 }
 
 void Metrics::end() {
@@ -167,11 +168,11 @@ void Metrics::append_counts(std::string& text) const {
   batches.append({{"outcome", "retried"}}, run_->batches.retried);
   batches.append({{"outcome", "split"}}, run_->batches.split);
 
-  if (rested_s_.empty()) return;
+  if (rests_.empty()) return;
   append_family(text, "backfill_sleep_seconds_total", "counter",
                 "Time that workers of this process rested, by what made them.");
   Samples rests(text, "backfill_sleep_seconds_total", job_label_);
-  for (const auto& [reason, rested] : rested_s_) rests.append({{"reason", reason}}, rested);
+  for (const auto& [reason, rested] : rests_) rests.append({{"reason", reason}}, seconds(rested));
 }
 
 void Metrics::append_durations(std::string& text) const {

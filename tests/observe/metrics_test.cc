@@ -105,13 +105,8 @@ TEST(Metrics, NeverLetACounterFall) {
 
 TEST(Metrics, SayWhatMadeWorkersRest) {
   Metrics metrics("shop");
-  SavedRun run = running();
-  metrics.show(run);
-  run.throttled_s = 14;
-  metrics.show(run);
-  run.throttled_s = 17.5;
-  run.pressure_signal = "replica_lag";
-  metrics.show(run);
+  metrics.show(running());
+  metrics.show_rests({{"share", milliseconds(2000)}, {"replica_lag", milliseconds(3500)}});
 
   const std::string text = metrics.text();
 
@@ -200,7 +195,7 @@ TEST(Metrics, DescribeEachFamilyOnceBeforeItsSamples) {
   run.pressure = 1;
   run.pressure_signal = "latency";
   metrics.show(run);
-  metrics.show(run);
+  metrics.show_rests({{"share", milliseconds(1)}});
   metrics.observe(report_of(milliseconds(1), milliseconds(1)));
   metrics.succeeded_at(1);
   metrics.show(Discrepancies{});
