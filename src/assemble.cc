@@ -236,6 +236,15 @@ void decide_ledger(Assembly& assembly) {
   if (wanted) assembly.write.ledger = LedgerSpec{assembly.job.name, ""};
 }
 
+// A query that cannot work is told before the run, not by a pause that never ends.
+void try_query(const Assembly& assembly) {
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  if (!throttle.enabled || throttle.query.empty()) return;
+  const auto sensor = assembly.source->make_query_sensor(throttle.query, throttle.query_limit);
+  sensor->reconnect();
+  sensor->read();
+}
+
 // A source at another server than the target is looked at as well.
 void add_watched(const Assembly& assembly, RunParts& parts) {
   const ThrottleSettings& throttle = assembly.job.throttle;
@@ -317,6 +326,7 @@ Assembly assemble(const Job& job) {
        [&] { assembly.source->check_source(assembly.source_table, assembly.read); });
   look(ExitCode::target_unreachable,
        [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
+  look(ExitCode::source_unreachable, [&] { try_query(assembly); });
   assembly.fingerprint = make_fingerprint(assembly);
   return assembly;
 }

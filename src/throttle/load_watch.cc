@@ -16,25 +16,21 @@ using std::chrono::seconds;
 
 constexpr Duration kStep = milliseconds(200);
 constexpr Duration kFirstStep = milliseconds(10);  // until it is known whether anybody is there
-constexpr Duration kStepsFast = seconds(2);  // for so long at most
+constexpr Duration kStepsFast = seconds(2);        // for so long at most
 constexpr Duration kGiveWayEvery = seconds(1);
 constexpr Duration kProbeInterval = milliseconds(50);
-constexpr Duration kProbeIntervalInLook = milliseconds(15);
-constexpr double kProbeCostMax = 0.05;  // part of the time that a probe may take up
+constexpr Duration kProbeIntervalInHurry = milliseconds(15);  // while too little is known
+constexpr double kRestAfterProbe = 9;  // times as long as it took, on a server that is slow to tell
 constexpr Duration kReconnectMin = milliseconds(200);
 constexpr Duration kReconnectMax = seconds(5);
 constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are not felt any more
 constexpr Duration kThere = seconds(2);          // somebody was there so lately
-constexpr Duration kBusyMemory = seconds(2);
+constexpr Duration kBusyMemory = milliseconds(700);
 
 // A look at the others without us, where our batches leave no gaps.
 constexpr double kSamplesWanted = 12;
 constexpr Duration kLook = milliseconds(300);
 constexpr Duration kLookEvery = seconds(4);
-
-// Those who wait behind a batch of ours wait longer than others do on average. Of what users may
-// feel at the 99th percentile, this part is allowed on average (bench/throttle).
-constexpr double kPartOnAverage = 0.5;
 
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -139,9 +135,10 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const bool had_none = !had_batches && after.idle_since + kSettled <= began;
     const std::lock_guard lock(mutex_);
     add(sample, watched, had_batches, had_none);
-    const Duration wanted = looks_since_ ? kProbeIntervalInLook : kProbeInterval;
+    const bool hurries = looks_since_ || !watched.active.is_known(ended);
+    const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
     const double wait = std::max(seconds_of(wanted) * jitter(random),
-                                 seconds_of(ended - began) * (looks_since_ ? 0 : 1 / kProbeCostMax / 4));
+                                 seconds_of(ended - began) * (hurries ? 1 : kRestAfterProbe));
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait));
   });
 }
@@ -157,7 +154,11 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   if (!watched.is_somebody_there) return;
   if (!had_batches && !had_none) return;
   watched.active.add(sample.active, had_batches, now);
-  if (sample.commit_seconds) watched.commits.add(*sample.commit_seconds, had_batches, now);
+  if (!sample.commit_seconds) return;
+  if (!had_batches) watched.slow.add(*sample.commit_seconds);
+  if (const auto slow = watched.slow.threshold()) {
+    watched.commits.add(*sample.commit_seconds > *slow ? 1 : 0, had_batches, now);
+  }
 }
 
 void LoadWatch::steer(const std::stop_token& stop) {
@@ -190,7 +191,8 @@ void LoadWatch::steer(const std::stop_token& stop) {
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
   const auto was_sampled = [&](const auto& watched) { return watched.sampled_at != began_; };
-  return clock_.now() - began_ < kStepsFast && !std::all_of(probes_.begin(), probes_.end(), was_sampled);
+  return clock_.now() - began_ < kStepsFast &&
+         !std::all_of(probes_.begin(), probes_.end(), was_sampled);
 }
 
 // Batches without gaps leave nothing to compare with.
@@ -218,19 +220,19 @@ Readings LoadWatch::readings(TimePoint now) {
   Readings all;
   all.is_somebody_there = false;
   all.busy = worked_ / throttle_.workers();
-  all.is_somebody_there = limits_.enabled && std::any_of(probes_.begin(), probes_.end(), [](const auto& watched) {
-    return watched.is_somebody_there;
-  });
+  all.is_somebody_there =
+      limits_.enabled && std::any_of(probes_.begin(), probes_.end(),
+                                     [](const auto& watched) { return watched.is_somebody_there; });
   for (const WatchedSensor& watched : sensors_) {
     const Duration age = now - watched.read_at;
     if (!watched.was_read && limits_.enabled) {
       Reading missing;
       missing.signal = watched.sensor->name();
-      all.signals.push_back({missing, age, 0, watched.sensor->is_required()});
+      all.signals.push_back({missing, age, 0, true, watched.sensor->is_required()});
     }
     for (const Reading& reading : watched.readings) {
       if (!limits_.enabled && !reading.frees_at_once) continue;
-      all.signals.push_back({reading, age, 0, true});
+      all.signals.push_back({reading, age, 0, true, true});
     }
   }
   if (!limits_.enabled) return all;
@@ -240,7 +242,7 @@ Readings LoadWatch::readings(TimePoint now) {
 
 void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Readings& all) const {
   if (!watched.is_somebody_there) return;
-  const double limit = std::max(limits_.latency_increase_max * kPartOnAverage, 1e-3);
+  const double limit = std::max(limits_.latency_increase_max, 1e-3);
   const auto add = [&](const char* signal, const Contrast& contrast, const std::string& words) {
     const Contrast::Harm harm = contrast.harm(busy_, now);
     Reading reading;
@@ -248,11 +250,15 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
     reading.kind = SignalKind::steering;
     reading.level = std::max(0.0, harm.increase / limit);
     reading.reason = words;
-    all.signals.push_back({reading, now - watched.sampled_at, harm.error / limit, false});
+    all.signals.push_back(
+        {reading, now - watched.sampled_at, harm.error / limit, contrast.is_known(now), false});
   };
-  add("commit_latency", watched.commits,
-      fmt::format("others' commits take {:.1f} ms while our batches run, {:.1f} ms else",
-                  watched.commits.with() * 1000, watched.commits.without() * 1000));
+  // A server that cannot be written to shows no commits.
+  if (watched.slow.threshold() || !watched.active.is_known(now))
+    add("commit_latency", watched.commits,
+        fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run, {:.0f} % else",
+                    watched.commits.with() * 100, watched.slow.threshold().value_or(0) * 1000,
+                    watched.commits.without() * 100));
   add("active_sessions", watched.active,
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));

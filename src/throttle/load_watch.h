@@ -50,7 +50,8 @@ class LoadWatch {
   };
   struct WatchedProbe {
     std::unique_ptr<ForegroundProbe> probe;
-    Contrast commits;
+    SlowestTenth slow;                      // of commits without us
+    Contrast commits{SlowestTenth::kPart};  // the part of them that is slow
     Contrast active;
     TimePoint sampled_at;
     TimePoint somebody_at;
@@ -60,8 +61,7 @@ class LoadWatch {
 
   void watch(WatchedSensor& watched, const std::stop_token& stop);
   void probe(WatchedProbe& watched, const std::stop_token& stop);
-  void add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches,
-           bool had_none);
+  void add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches, bool had_none);
   void steer(const std::stop_token& stop);
   bool is_new();
   void look_without_us(TimePoint now);
