@@ -5,13 +5,11 @@
 
 #pragma once
 
+#include <CLI/App.hpp>
+
 #include <memory>
 #include <string_view>
 #include <vector>
-
-namespace CLI {
-class App;
-}
 
 namespace backfill {
 

@@ -4,11 +4,9 @@
 
 #pragma once
 
-#include <string>
+#include <CLI/App.hpp>
 
-namespace CLI {
-class App;
-}
+#include <string>
 
 namespace backfill {
 

@@ -16,7 +16,7 @@ using testing::Not;
 
 using Lines = std::vector<std::string>;
 
-constexpr int kPeople = 2000;
+constexpr int kPeople = 4000;  // 200 batches
 
 // A terminal of its own server, without anybody's settings.
 class Terminal {
@@ -95,7 +95,7 @@ class TerminalTest : public ::testing::Test {
 };
 
 TEST_F(TerminalTest, ShowsTwoLinesBelowTheLogAndTakesThemAwayAtTheEnd) {
-  Terminal terminal(run("--workers=4"), 160, 12);
+  Terminal terminal(run("--workers=8"), 160, 12);
   ASSERT_TRUE(terminal.shows("[==="));
   const Lines during = terminal.screen();
   ASSERT_TRUE(terminal.shows("ended with 0"));
@@ -106,7 +106,7 @@ TEST_F(TerminalTest, ShowsTwoLinesBelowTheLogAndTakesThemAwayAtTheEnd) {
   EXPECT_THAT(during[0], HasSubstr("info start run_id="));
   EXPECT_THAT(during[during.size() - 2], HasSubstr("% "));
   EXPECT_THAT(during[during.size() - 2], HasSubstr("[="));
-  EXPECT_THAT(during[during.size() - 1], HasSubstr("4 workers  share 1.00"));
+  EXPECT_THAT(during[during.size() - 1], HasSubstr("8 workers  share 1.00"));
   for (const std::string& line : after) {
     EXPECT_THAT(line, Not(HasSubstr("share 1.00"))) << testing::PrintToString(after);
   }
@@ -166,7 +166,7 @@ TEST_F(TerminalTest, DimsTheSecondLine) {
 }
 
 TEST_F(TerminalTest, IsCleanWhenPiped) {
-  const ProgramEnd end = job_->run({"--workers=4"}, "chunk.after_read=delay(20ms)");
+  const ProgramEnd end = job_->run({"--workers=8"}, "chunk.after_read=delay(20ms)");
 
   EXPECT_EQ(end.exit_code, 0);
   EXPECT_THAT(end.err, Not(HasSubstr("\033")));
@@ -174,7 +174,7 @@ TEST_F(TerminalTest, IsCleanWhenPiped) {
 }
 
 TEST_F(TerminalTest, IsALogOnATerminalThatCannotBeDrawnOn) {
-  Terminal terminal(run("--workers=4", "TERM=dumb"), 100, 10);
+  Terminal terminal(run("--workers=8", "TERM=dumb"), 100, 10);
   ASSERT_TRUE(terminal.shows("info start"));
   ASSERT_TRUE(terminal.shows("ended with 0"));
   EXPECT_EQ(terminal.count("share 1.00  batches"), 0U);
