@@ -67,12 +67,13 @@ class Controller {
     TimePoint clear_since;
     std::string reason;
     bool is_clear = false;
+    bool frees_at_once = false;
   };
 
   void steer(const Readings& readings, double seconds, TimePoint now);
   static double cap(const Readings& readings, const Reading*& tightest);
   void hold_and_free(const Readings& readings, TimePoint now);
-  void hold(const std::string& signal, const std::string& reason, TimePoint now);
+  void hold(const Signal& signal, TimePoint now);
   void shrink(double factor, TimePoint now);
 
   bool has_begun_ = false;

@@ -24,6 +24,7 @@ constexpr double kRestAfterProbe = 9;  // times as long as it took, on a server 
 constexpr Duration kReconnectMin = milliseconds(200);
 constexpr Duration kReconnectMax = seconds(5);
 constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are not felt any more
+constexpr int kSamplesToTell = 3;                // that nobody is there
 constexpr Duration kThere = seconds(2);          // somebody was there so lately
 constexpr Duration kBusyMemory = milliseconds(700);
 
@@ -148,12 +149,15 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   const TimePoint now = clock_.now();
   watched.sampled_at = now;
   if (sample.is_somebody_there) watched.somebody_at = now;
-  const bool is_first = watched.is_somebody_there && watched.somebody_at == began_;
+  ++watched.samples;
+  // At first nobody was seen, and nothing is known.
+  const bool was_seen = watched.somebody_at != began_;
   watched.is_somebody_there =
-      sample.is_somebody_there || (!is_first && now - watched.somebody_at < kThere);
+      was_seen ? now - watched.somebody_at < kThere : watched.samples < kSamplesToTell;
   if (!watched.is_somebody_there) return;
   if (!had_batches && !had_none) return;
   watched.active.add(sample.active, had_batches, now);
+  watched.shows_commits = sample.commit_seconds.has_value();
   if (!sample.commit_seconds) return;
   if (!had_batches) watched.slow.add(*sample.commit_seconds);
   if (const auto slow = watched.slow.threshold()) {
@@ -168,7 +172,7 @@ void LoadWatch::steer(const std::stop_token& stop) {
       const std::lock_guard lock(mutex_);
       const TimePoint now = clock_.now();
       const Throttle::Activity activity = throttle_.activity();
-      const double passed = seconds_of(now - stepped_at_);
+      const double passed = std::max(seconds_of(now - stepped_at_), 1e-3);
       const double weight = 1 - std::exp(-passed / seconds_of(kBusyMemory));
       busy_ += weight * (seconds_of(activity.busy - activity_.busy) / passed - busy_);
       worked_ += weight * (seconds_of(activity.worked - activity_.worked) / passed - worked_);
@@ -187,12 +191,16 @@ void LoadWatch::steer(const std::stop_token& stop) {
   }
 }
 
-// No probe has been sampled yet.
+// It is not yet known whether anybody is there.
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
-  const auto was_sampled = [&](const auto& watched) { return watched.sampled_at != began_; };
+  const auto was_sampled = [&](const auto& watched) { return watched.samples >= kSamplesToTell; };
+  const auto was_read = [](const auto& watched) {
+    return watched.was_read || !watched.sensor->is_required();
+  };
   return clock_.now() - began_ < kStepsFast &&
-         !std::all_of(probes_.begin(), probes_.end(), was_sampled);
+         !(std::all_of(probes_.begin(), probes_.end(), was_sampled) &&
+           std::all_of(sensors_.begin(), sensors_.end(), was_read));
 }
 
 // Batches without gaps leave nothing to compare with.
@@ -225,10 +233,10 @@ Readings LoadWatch::readings(TimePoint now) {
                                      [](const auto& watched) { return watched.is_somebody_there; });
   for (const WatchedSensor& watched : sensors_) {
     const Duration age = now - watched.read_at;
-    if (!watched.was_read && limits_.enabled) {
+    if (!watched.was_read) {
       Reading missing;
       missing.signal = watched.sensor->name();
-      all.signals.push_back({missing, age, 0, true, watched.sensor->is_required()});
+      all.signals.push_back({missing, age, 0, false, watched.sensor->is_required()});
     }
     for (const Reading& reading : watched.readings) {
       if (!limits_.enabled && !reading.frees_at_once) continue;
@@ -253,12 +261,13 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
     all.signals.push_back(
         {reading, now - watched.sampled_at, harm.error / limit, contrast.is_known(now), false});
   };
-  // A server that cannot be written to shows no commits.
-  if (watched.slow.threshold() || !watched.active.is_known(now))
+  // A server that may not be written to shows no commits.
+  if (watched.shows_commits) {
     add("commit_latency", watched.commits,
         fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run, {:.0f} % else",
                     watched.commits.with() * 100, watched.slow.threshold().value_or(0) * 1000,
                     watched.commits.without() * 100));
+  }
   add("active_sessions", watched.active,
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));

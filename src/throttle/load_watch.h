@@ -56,7 +56,8 @@ class LoadWatch {
     TimePoint sampled_at;
     TimePoint somebody_at;
     bool is_somebody_there = true;  // until it is known that nobody is
-    double active_on_average = 0;
+    bool shows_commits = false;
+    int samples = 0;
   };
 
   void watch(WatchedSensor& watched, const std::stop_token& stop);

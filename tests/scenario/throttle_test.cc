@@ -82,7 +82,8 @@ TEST_P(ThrottleTest, PausesWhileTheUsersQueryIsOverItsLimit) {
 }
 
 TEST_P(ThrottleTest, RefusesAQueryThatAnswersNoNumber) {
-  const JobOnDisk job = this->job({{"throttle.query", "\"SELECT 'many'\""}});
+  const JobOnDisk job =
+      this->job({{"throttle.query", "\"SELECT 'many'\""}, {"throttle.query_limit", "1"}});
 
   const ProgramEnd end = job.run();
 
@@ -99,7 +100,7 @@ TEST_P(ThrottleTest, StopsAtOnceInAPause) {
   Program run = job.start();
   ASSERT_TRUE(wait_until([&] { return job.state() == "paused"; }));
 
-  run.signal(SIGTERM);
+  run.send(SIGTERM);
   const ProgramEnd end = run.wait();
 
   EXPECT_EQ(end.exit_code, 75) << end;
@@ -114,7 +115,7 @@ TEST_P(ThrottleTest, SaysOfOneThatWasKilledInAPauseThatItIsGone) {
   Program run = job.start();
   ASSERT_TRUE(wait_until([&] { return job.state() == "paused"; }));
 
-  run.signal(SIGKILL);
+  run.send(SIGKILL);
   run.wait();
 
   EXPECT_EQ(job.state(), "stopped");
@@ -216,6 +217,9 @@ TEST(LockWaitTest, LetsASessionGoOnThatWaitsForALockOfOurs) {
                        {"run.workers", "1"}});
   const auto other = make_playground(Engine::postgres);
   const std::string users = playground->table("users");
+  // Sessions called as ours are would be no others.
+  playground->execute("SET application_name = 'app'");
+  other->execute("SET application_name = 'app'");
   other->execute("BEGIN; SELECT 1 FROM " + users + " WHERE id = 20 FOR UPDATE");
   Program run = job.start();
   // The batch has rows 1 to 19, and waits for 20.

@@ -88,14 +88,14 @@ TEST_F(ControllerTest, KeepsATrickleHoweverGreatTheHarmOfBatchesIs) {
 
 TEST_F(ControllerTest, GrowsSlowlyTowardsWhatWasTooMuch) {
   pass(seconds(20), {signal(SignalKind::steering, "commit_latency", 0)});
-  pass(seconds(3), {signal(SignalKind::steering, "commit_latency", 2.9)});
-  pass(seconds(3), {signal(SignalKind::steering, "commit_latency", 0)});
+  pass(seconds(2), {signal(SignalKind::steering, "commit_latency", 1.6)});
+  pass(seconds(2), {signal(SignalKind::steering, "commit_latency", 0)});
   const double before = share_;
 
   const double soon = pass(seconds(3), {signal(SignalKind::steering, "commit_latency", 0)}).share;
 
-  EXPECT_GE(soon, before);
-  EXPECT_LE(soon, before + 0.1);
+  EXPECT_LT(before, 1);
+  EXPECT_LE(soon, before + 0.03);
 }
 
 // Half of the limit leaves all, three quarters leave half, the limit leaves nothing.
