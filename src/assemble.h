@@ -46,6 +46,8 @@ Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Cl
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);
 std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
+// A line for each thing that is watched of the others, and for what is not, for `plan`.
+std::vector<std::string> describe_watch(const Assembly& assembly);
 RunOptions make_run_options(const Job& job);
 ThrottleLimits make_throttle_limits(const Job& job);
 
