@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "cli/command_tree.h"
 #include "core/error.h"
 #include "job/value.h"
 
@@ -127,8 +128,10 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   command->add_option("--checkpoint", "the checkpoint file")->option_text("FILE");
-  command->add_option("--log-level", "debug, info, warning or error")->option_text("LEVEL");
-  command->add_option("--log-format", "text or json")->option_text("FORMAT");
+  command->add_option("--log-level", "the least that is logged; info")
+      ->option_text("debug|info|warning|error");
+  command->add_option("--log-format", "lines for people, or for machines; text")
+      ->option_text("text|json");
   return command;
 }
 
@@ -152,7 +155,13 @@ void add_run(CLI::App& app) {
   run->add_option("--grace", "how long batches in flight may take after a stop request; 20s")
       ->option_text("TIME");
   run->add_flag("--dry-run")->description("the same as plan");
-  run->add_option("--progress", "auto, bar, log or none")->option_text("STYLE");
+  run->add_option("--progress", "how far it is, on a terminal or in the log; auto")
+      ->option_text("auto|bar|log|none");
+  run->add_option("--metrics-listen", "answer GET /metrics here while it runs")
+      ->option_text("ADDR:PORT");
+  run->add_option("--metrics-file", "keep metrics for node_exporter's textfile collector here")
+      ->option_text("FILE");
+  run->add_option("--pushgateway", "push metrics there at the end")->option_text("URL");
 }
 
 void add_plan(CLI::App& app) {
@@ -183,6 +192,10 @@ Options to_options(const CLI::App& command) {
     options.progress = one_of(kProgressStyles, value->value, value->shown);
   }
   if (const auto value = given(command, "--grace")) options.grace = grace_of(*value);
+  if (const auto value = given(command, "--metrics-listen")) options.metrics.listen = value->value;
+  if (const auto value = given(command, "--metrics-file")) options.metrics.file = value->value;
+  if (const auto value = given(command, "--pushgateway"))
+    options.metrics.pushgateway = value->value;
   options.start = {is_set(command, "--resume"), is_set(command, "--restart"),
                    is_set(command, "--force"), is_set(command, "--retry-rejected")};
   if (options.start.resume && options.start.restart) {
@@ -208,15 +221,41 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
 
 }  // namespace
 
-ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
-  CLI::App app("Throttled, resumable, crash-safe backfills for PostgreSQL and SQLite", "backfill");
-  app.set_version_flag("--version", "backfill " BACKFILL_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough(false);
-  add_run(app);
-  add_plan(app);
-  add_status(app);
+const std::vector<ExitMeaning>& exit_meanings() {
+  static const std::vector<ExitMeaning> meanings = {
+      {0, "done; or a planned stop with work left: status tells them apart"},
+      {1, "unexpected failure; the checkpoint is valid"},
+      {2, "bad usage, bad job file, or a resume that does not fit the checkpoint"},
+      {3, "unsafe to run: a table, key, privilege, plugin or SQL that does not fit"},
+      {4, "every row was visited, but more were rejected than limits.max_rejected"},
+      {5, "differences found by verify, or left by reconcile"},
+      {6, "the source could not be reached, after retries"},
+      {7, "the target could not be reached, after retries"},
+      {8, "another runner holds this job"},
+      {75, "stopped by SIGTERM or SIGINT with work left; run again with --resume"},
+  };
+  return meanings;
+}
 
+std::shared_ptr<CLI::App> command_tree() {
+  auto tree = std::make_shared<CLI::App>(
+      "Throttled, resumable, crash-safe backfills for PostgreSQL and SQLite", "backfill");
+  tree->set_version_flag("--version", "backfill " BACKFILL_VERSION);
+  tree->require_subcommand(1);
+  tree->fallthrough(false);
+  tree->footer(
+      "Every option of run is also a variable: BACKFILL_BATCH_SIZE for --batch-size. A flag wins "
+      "over the environment, which wins over the job file. Passwords belong to PGPASSWORD, "
+      "PGPASSFILE or a service file.");
+  add_run(*tree);
+  add_plan(*tree);
+  add_status(*tree);
+  return tree;
+}
+
+ParsedCommandLine parse_command_line(int argc, const char* const* argv) {
+  const std::shared_ptr<CLI::App> tree = command_tree();
+  CLI::App& app = *tree;
   ParsedCommandLine parsed;
   try {
     app.parse(argc, argv);

@@ -14,6 +14,7 @@
 #include "job/job.h"
 #include "observe/log.h"
 #include "observe/progress_display.h"
+#include "observe/run_metrics.h"
 
 namespace backfill {
 
@@ -29,6 +30,7 @@ struct Options {
   bool dry_run = false;
   std::chrono::milliseconds grace{20'000};
   ProgressStyle progress = ProgressStyle::automatic;
+  MetricsOptions metrics;
 
   // status
   bool json = false;

@@ -10,6 +10,7 @@
 #include "engine/retry_rejected.h"
 #include "observe/log.h"
 #include "observe/progress_display.h"
+#include "observe/run_metrics.h"
 #include "sqlite/runner_lock.h"
 #include "support/failpoint.h"
 #include "support/stop_signal.h"
@@ -106,7 +107,8 @@ ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
 // Once every row was visited: those among the dead letters again. They travel, whatever the run
 // did, and their ledger is not the run's.
 ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const SavedRun& run,
-                     CheckpointStore& store, Clock& clock, Log& log, const std::stop_token& stop) {
+                     CheckpointStore& store, Clock& clock, Log& log, Metrics& metrics,
+                     const std::stop_token& stop) {
   assembly.write.from.reset();
   if (assembly.write.ledger) {
     assembly.write.ledger->job = retry_ledger_job(assembly.job.name, run.run_id);
@@ -116,6 +118,7 @@ ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const Sa
   if (parts.ledger) parts.ledger->prepare();
   store.go_on(run, assembly.job.name, assembly.fingerprint);
   const RetryReport retry = retry_rejected(parts, run_options, run, store, clock, log, stop);
+  metrics.show(retry.run);
   fmt::print(
       "{}: {} rejected rows tried again: {} written, {} unchanged, {} skipped, {} gone from "
       "the source, {} rejected again; {}\n",
@@ -212,15 +215,22 @@ void begin_run(const RunParts& parts, const SavedRun& run, StartKind kind, bool 
 
 // Its connections, and with them the runner's lock, end with it.
 RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun& start,
-                   CheckpointStore& store, Clock& clock, Log& log, ProgressStyle style,
+                   CheckpointStore& store, Clock& clock, ProgressDisplay& display, Metrics& metrics,
                    SignalToRun& signal) {
-  ProgressDisplay display(style, log, clock);
-  Run run(std::move(parts), run_options, start, store, clock, log,
-          [&](const SavedRun& now) { display.show(now); });
+  metrics.show(start);
+  Run run(std::move(parts), run_options, start, store, clock, display,
+          {[&](const SavedRun& now) {
+             display.show(now);
+             metrics.show(now);
+           },
+           [&](const ChunkReport& report) { metrics.observe(report); },
+           [&](Duration duration) { metrics.observe_checkpoint(duration); },
+           [&](const std::map<std::string, Duration>& rests) { metrics.show_rests(rests); }});
   signal.attach(run);
   RunOutcome outcome = run.execute();
   signal.detach();
   display.clear();
+  metrics.show(outcome.run);
   return outcome;
 }
 
@@ -232,21 +242,9 @@ ExitCode exit_code_of(const RunOutcome& outcome) {
               outcome.reason + (goes_on ? "; mend it and run again with --resume" : ""));
 }
 
-}  // namespace
-
-ExitCode run_command(const Options& options) {
-  if (options.dry_run) return plan_command(options);
-  const Job job = load_job(options.job_file, options.overrides);
-  StderrLog log(options.log_format, options.log_level, job.name);
-  SystemClock clock;
-  SignalToRun signal(log);
-
-  // The file is opened and locked before anything else: a second runner touches nothing.
-  // The lock goes last: closing its file drops the locks that SQLite has on it.
-  std::unique_ptr<SqliteRunnerLock> checkpoint_lock;
-  CheckpointStore store = CheckpointStore::open(job.checkpoint);
-  checkpoint_lock = std::make_unique<SqliteRunnerLock>(job.checkpoint.string(), job.name);
-  checkpoint_lock->acquire();
+// The job's checkpoint is open, and ours alone.
+ExitCode run_job(const Options& options, const Job& job, CheckpointStore& store, Clock& clock,
+                 ProgressDisplay& log, Metrics& metrics, SignalToRun& signal) {
   const std::optional<SavedRun> saved = load_run(store);
   const FingerprintFields saved_fields = store.fingerprint();
   // What can be refused without a database is.
@@ -265,12 +263,13 @@ ExitCode run_command(const Options& options) {
   };
   if (decision.kind == StartKind::finished) {
     patiently([&] { forget_ledger(assembly, saved->run_id); });
+    metrics.show(*saved);
     // A retry that was cut off is gone on with.
     if (options.start.retry_rejected || !saved->in_doubt.empty()) {
       log_decision(log, decision);
       SavedRun run = *saved;
       if (!decision.forced.empty()) run.forced = decision.forced;
-      return retry_again(assembly, run_options, run, store, clock, log, signal.token());
+      return retry_again(assembly, run_options, run, store, clock, log, metrics, signal.token());
     }
     return finish_again(store, *saved, job, assembly.fingerprint);
   }
@@ -291,12 +290,36 @@ ExitCode run_command(const Options& options) {
   log_start(log, assembly, start, decision.kind);
 
   const RunOutcome outcome =
-      execute(std::move(parts), run_options, start, store, clock, log, options.progress, signal);
+      execute(std::move(parts), run_options, start, store, clock, log, metrics, signal);
   log_end(log, outcome);
   if (options.start.retry_rejected && outcome.run.all_visited && outcome.run.rows.rejected > 0) {
-    return retry_again(assembly, run_options, outcome.run, store, clock, log, signal.token());
+    return retry_again(assembly, run_options, outcome.run, store, clock, log, metrics,
+                       signal.token());
   }
   return exit_code_of(outcome);
+}
+
+}  // namespace
+
+ExitCode run_command(const Options& options) {
+  if (options.dry_run) return plan_command(options);
+  const Job job = load_job(options.job_file, options.overrides);
+  StderrLog stderr_log(options.log_format, options.log_level, job.name);
+  SystemClock clock;
+  ProgressDisplay log(options.progress, stderr_log, clock);
+  SignalToRun signal(log);
+
+  // The file is opened and locked before anything else: a second runner touches nothing.
+  // The lock goes last: closing its file drops the locks that SQLite has on it.
+  std::unique_ptr<SqliteRunnerLock> checkpoint_lock;
+  CheckpointStore store = CheckpointStore::open(job.checkpoint);
+  checkpoint_lock = std::make_unique<SqliteRunnerLock>(job.checkpoint.string(), job.name);
+  checkpoint_lock->acquire();
+
+  RunMetrics metrics(options.metrics, job.name, clock, log);
+  const ExitCode exit_code = run_job(options, job, store, clock, log, metrics.metrics(), signal);
+  if (exit_code == ExitCode::done) metrics.succeeded();
+  return exit_code;
 }
 
 }  // namespace backfill

@@ -165,12 +165,15 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   run_.pressure_signal = pressure.signal;
   run_.pressure.reset();
   if (!pressure.signal.empty()) run_.pressure = pressure.level;
+  if (run_.state == RunState::running) run_.reason = wiring_.throttle.reason();
   run_.updated_at = utc_now();
   progress_.update(run_);
 
+  const TimePoint began = wiring_.clock.now();
   failpoint("checkpoint.before_commit");
   wiring_.store.save(run_, dead_letters, with_sample ? std::optional(sample()) : std::nullopt);
   failpoint("checkpoint.after_commit");
+  if (wiring_.on_saved) wiring_.on_saved(wiring_.clock.now() - began);
 
   const std::lock_guard lock(mutex_);
   published_ = run_;

@@ -33,6 +33,7 @@ class Recorder {
     std::function<void(std::exception_ptr)> on_failure;
     // After a save: keys of chunks that the checkpoint has now, for the ledger to forget.
     std::function<void(const std::vector<Key>&)> on_durable;
+    std::function<void(Duration)> on_saved = nullptr;  // the checkpoint was written, in so long
   };
 
   // Goes on from `run`, which is in the store already. Ranges done above its watermark stay in

@@ -46,13 +46,13 @@ ExitCode exit_code_of(const std::exception_ptr& failure) {
 }  // namespace
 
 Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store,
-         Clock& clock, Log& log, OnTick on_tick)
+         Clock& clock, Log& log, RunWatch watch)
     : parts_(std::move(parts)),
       options_(options),
       store_(store),
       clock_(clock),
       log_(log),
-      on_tick_(std::move(on_tick)),
+      watch_(std::move(watch)),
       start_watermark_(saved.watermark),
       end_key_(saved.end_key),
       done_ahead_(saved.done_ahead),
@@ -70,7 +70,8 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       [this](const std::vector<Key>& keys) {
         const std::lock_guard lock(mutex_);
         if (parts_.ledger) forgettable_.insert(forgettable_.end(), keys.begin(), keys.end());
-      }};
+      },
+      watch_.on_saved};
   recorder_ = std::make_unique<Recorder>(
       std::move(saved), static_cast<std::size_t>(options.workers) * kReportsAheadPerWorker,
       std::move(wiring));
@@ -124,6 +125,7 @@ RunOutcome Run::execute() {
          [this](ChunkReport report) {
            aim_sizer();
            if (report.chunk.mark.empty()) sizer_.observe(report);
+           if (watch_.on_chunk) watch_.on_chunk(report);
            recorder_->record(std::move(report));
          },
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
@@ -263,7 +265,8 @@ void Run::wait_for_threads(WorkerPool& pool, LoadWatch& watch, ChunkPlanner* pla
     changed_.wait_for(lock, kTick);
     const std::optional<TimePoint> stop_asked_at = stop_asked_at_;
     lock.unlock();
-    on_tick_(recorder_->snapshot());
+    watch_.on_tick(recorder_->snapshot());
+    if (watch_.on_rests) watch_.on_rests(throttle_.rested_by());
     if (works) follow_schedule(watch);
     if (works && options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {
       end(Ending::planned, "max_runtime is over");

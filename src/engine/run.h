@@ -65,14 +65,20 @@ struct RunOutcome {
   SavedRun run;
 };
 
+// Who watches a run. Nothing that is called may throw, or take long.
+struct RunWatch {
+  std::function<void(const SavedRun&)> on_tick;  // a few times a second, in execute()'s thread
+  std::function<void(const ChunkReport&)> on_chunk = nullptr;  // in a worker's thread
+  std::function<void(Duration)> on_saved = nullptr;            // in the recorder's thread
+  // With each tick, how long workers have rested by what asked for it.
+  std::function<void(const std::map<std::string, Duration>&)> on_rests = nullptr;
+};
+
 class Run {
  public:
-  using OnTick = std::function<void(const SavedRun&)>;
-
-  // `saved` is in the store already, with its end key. `on_tick` is called a few times a second
-  // from execute()'s thread.
+  // `saved` is in the store already, with its end key.
   Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointStore& store,
-      Clock& clock, Log& log, OnTick on_tick);
+      Clock& clock, Log& log, RunWatch watch);
 
   // Works until the end. Failures come back as an outcome; the checkpoint is valid in any case.
   RunOutcome execute();
@@ -103,7 +109,7 @@ class Run {
   CheckpointStore& store_;
   Clock& clock_;
   Log& log_;
-  const OnTick on_tick_;
+  const RunWatch watch_;
   const std::optional<Key> start_watermark_;
   const std::optional<Key> end_key_;
   const std::vector<DoneRange> done_ahead_;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 namespace backfill {
 namespace {
@@ -13,14 +15,37 @@ namespace {
 constexpr Duration kBarInterval = std::chrono::milliseconds(200);
 constexpr Duration kLogInterval = std::chrono::seconds(10);
 constexpr int kBarWidth = 24;
+constexpr int kBarWidthMin = 8;     // a shorter one says nothing
 constexpr double kCountMax = 1e15;  // what is beyond comes from a file that somebody edited
 
-std::string bar(double progress) {
-  const int full = static_cast<int>(std::clamp(progress, 0.0, 1.0) * kBarWidth);
+// What a terminal acts on. The cursor rests at the start of the first line: a terminal that
+// is made narrower wraps both lines, but leaves the cursor where they begin.
+constexpr const char* kEraseFromHere = "\r\033[J";
+constexpr const char* kEraseBelow = "\033[J";
+constexpr const char* kEraseLine = "\033[K";
+constexpr const char* kWithoutWrapping = "\033[?7l";
+constexpr const char* kWithWrapping = "\033[?7h";
+constexpr const char* kUpToStart = "\033[1A\r";
+constexpr const char* kDim = "\033[2m";
+constexpr const char* kYellow = "\033[33m";
+constexpr const char* kPlain = "\033[0m";
+
+std::string bar(double progress, int width) {
+  const int full = static_cast<int>(std::clamp(progress, 0.0, 1.0) * width);
   std::string text = "[";
-  for (int i = 0; i < kBarWidth; ++i) text += i < full ? '=' : (i == full ? '>' : ' ');
+  for (int i = 0; i < width; ++i) text += i < full ? '=' : (i == full ? '>' : ' ');
   return text + "]";
 }
+
+// As long a bar as there is room for beside the words.
+std::string bar_line(const SavedRun& run, std::size_t columns) {
+  const std::string words = progress_line(run);
+  const int room = static_cast<int>(columns) - static_cast<int>(words.size()) - 3;
+  if (room < kBarWidthMin) return words;
+  return bar(run.progress, std::min(room, kBarWidth)) + " " + words;
+}
+
+bool is_paused(const SavedRun& run) { return run.share <= 0; }
 
 std::int64_t whole(double number) {
   return static_cast<std::int64_t>(std::clamp(number, -kCountMax, kCountMax));
@@ -32,42 +57,75 @@ std::size_t terminal_width() {
   return 80;
 }
 
+// Whether stderr is a terminal that can be drawn on.
+bool is_terminal() {
+  const char* kind = std::getenv("TERM");
+  const bool can_draw = kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
+  return can_draw && isatty(STDERR_FILENO) != 0;
+}
+
+// https://no-color.org
+bool wants_color() {
+  const char* refused = std::getenv("NO_COLOR");
+  return is_terminal() && (refused == nullptr || *refused == '\0');
+}
+
 }  // namespace
 
 ProgressDisplay::ProgressDisplay(ProgressStyle style, Log& log, const Clock& clock)
-    : style_(style), log_(log), clock_(clock), shown_at_(clock.now()) {
+    : style_(style), has_color_(wants_color()), log_(log), clock_(clock), shown_at_(clock.now()) {
   if (style_ == ProgressStyle::automatic) {
-    style_ = isatty(STDERR_FILENO) != 0 ? ProgressStyle::bar : ProgressStyle::log;
+    style_ = is_terminal() ? ProgressStyle::bar : ProgressStyle::log;
   }
+}
+
+void ProgressDisplay::write(LogLevel level, std::string_view event, const Fields& fields) {
+  const std::lock_guard lock(mutex_);
+  if (drawn_) erase();
+  log_.write(level, event, fields);
+  if (drawn_) draw();
 }
 
 void ProgressDisplay::show(const SavedRun& run) {
   if (style_ == ProgressStyle::none) return;
+  const std::lock_guard lock(mutex_);
   const Duration interval = style_ == ProgressStyle::bar ? kBarInterval : kLogInterval;
   if (clock_.now() - shown_at_ < interval) return;
   shown_at_ = clock_.now();
-  if (style_ == ProgressStyle::log) {
-    log_.write(LogLevel::info, "progress",
-               {{"rows_read", std::to_string(run.rows.read)},
-                {"rows_written", std::to_string(run.rows.written)},
-                {"rejected", std::to_string(run.rows.rejected)},
-                {"batch_size", std::to_string(run.batch_size)},
-                {"share", fmt::format("{:.2f}", run.share)},
-                {"at", progress_line(run)}});
+  if (style_ == ProgressStyle::bar) {
+    drawn_ = run;
+    draw();
     return;
   }
-  std::string line = bar(run.progress) + " " + progress_line(run);
-  line.resize(std::min(line.size(), terminal_width() - 1));
-  fmt::print(stderr, "\r{}\033[K", line);
-  std::fflush(stderr);
-  is_drawn_ = true;
+  log_.write(LogLevel::info, "progress",
+             {{"rows_read", std::to_string(run.rows.read)},
+              {"rows_written", std::to_string(run.rows.written)},
+              {"rejected", std::to_string(run.rows.rejected)},
+              {"batch_size", std::to_string(run.batch_size)},
+              {"share", fmt::format("{:.2f}", run.share)},
+              {"at", progress_line(run)}});
 }
 
 void ProgressDisplay::clear() {
-  if (!is_drawn_) return;
-  fmt::print(stderr, "\r\033[K");
+  const std::lock_guard lock(mutex_);
+  if (drawn_) erase();
+  drawn_.reset();
+}
+
+void ProgressDisplay::draw() {
+  const std::size_t columns = terminal_width() - 1;  // the last one would wait to wrap
+  const std::string first = fitted(bar_line(*drawn_, columns), columns);
+  std::string second = fitted(pace_line(*drawn_), columns);
+  if (has_color_) second = (is_paused(*drawn_) ? kYellow : kDim) + second + kPlain;
+  const std::string lines = fmt::format("\r{}{}{}\r\n{}{}{}{}", kWithoutWrapping, first, kEraseLine,
+                                        second, kEraseBelow, kWithWrapping, kUpToStart);
+  std::fputs(lines.c_str(), stderr);
   std::fflush(stderr);
-  is_drawn_ = false;
+}
+
+void ProgressDisplay::erase() {
+  std::fputs(kEraseFromHere, stderr);
+  std::fflush(stderr);
 }
 
 std::string progress_line(const SavedRun& run) {
@@ -87,6 +145,33 @@ std::string progress_line(const SavedRun& run) {
   }
   if (run.rows.rejected > 0) line += fmt::format("  {} rejected", count_text(run.rows.rejected));
   return line;
+}
+
+std::string pace_line(const SavedRun& run) {
+  std::string line;
+  if (is_paused(run)) {
+    line = run.reason.empty() ? "paused" : "paused: " + run.reason;
+  } else {
+    line = fmt::format("{} worker{}  share {:.2f}", run.workers, run.workers == 1 ? "" : "s",
+                       run.share);
+  }
+  if (run.pressure) line += fmt::format("  pressure {:.2f} {}", *run.pressure, run.pressure_signal);
+  if (!is_paused(run) && !run.reason.empty()) line += ": " + run.reason;
+  if (run.batch_size > 0) line += fmt::format("  batches of {}", count_text(run.batch_size));
+  if (run.throttled_s >= 1) line += fmt::format("  {} at rest", duration_text(run.throttled_s));
+  return line;
+}
+
+std::string fitted(const std::string& line, std::size_t columns) {
+  std::string text;
+  std::size_t column = 0;
+  for (const char c : line) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool goes_on = (byte & 0xC0U) == 0x80U;  // of a character of several bytes
+    if (!goes_on && ++column > columns) break;
+    text += byte < 0x20 || byte == 0x7f ? ' ' : c;
+  }
+  return text;
 }
 
 std::string duration_text(double seconds) {

@@ -202,6 +202,7 @@ TEST_F(RecorderTest, ShowsTheThrottleAsItIs) {
   Decision decision;
   decision.share = 0.25;
   decision.pressure = {0.9, "replica_lag", "replica lag 9s"};
+  decision.reason = "replica lag 9s of 10s";
   throttle_.follow(decision);
   run_.throttled_s = 100;
   const auto recorder = make_recorder();
@@ -212,7 +213,11 @@ TEST_F(RecorderTest, ShowsTheThrottleAsItIs) {
   EXPECT_EQ(run.share, 0.25);
   EXPECT_EQ(run.pressure, 0.9);
   EXPECT_EQ(run.pressure_signal, "replica_lag");
+  EXPECT_EQ(run.reason, "replica lag 9s of 10s");
   EXPECT_GE(run.throttled_s, 100);
+
+  recorder->finish(RunState::complete, "", true);
+  EXPECT_EQ(saved().reason, "");
 }
 
 TEST_F(RecorderTest, SamplesTheWorkSinceTheSampleBefore) {

@@ -77,9 +77,9 @@ class RunTest : public testing::Test {
     if (target_options_.keeps_ledger) parts.ledger = std::make_unique<FakeLedger>(target_, script_);
     parts.lock = std::make_unique<FakeRunnerLock>(script_);
     backfill::Run run(std::move(parts), options_, saved, store, clock_, log_,
-                      [this](const SavedRun& now) {
+                      {[this](const SavedRun& now) {
                         if (on_tick_) on_tick_(now);
-                      });
+                      }});
     running_ = &run;
     RunOutcome outcome = run.execute();
     running_ = nullptr;
@@ -108,7 +108,7 @@ class RunTest : public testing::Test {
   RunOptions options_;
   FakeSource::Options source_options_;
   FakeTarget::Options target_options_;
-  backfill::Run::OnTick on_tick_;
+  std::function<void(const SavedRun&)> on_tick_;
   backfill::Run* running_ = nullptr;
 };
 

@@ -37,4 +37,9 @@ printf 'name = "reverse"\n[source]\nurl = "sqlite:words.db"\ntable = "words"\n[t
   { cat "$scratch/log"; exit 1; }
 rows=$(sqlite3 "$scratch/words.db" "select group_concat(coalesce(reversed, 'NULL')) from words")
 [ "$rows" = "level,desserts,NULL" ] || { echo "the installed program wrote: $rows"; exit 1; }
+
+# Man and the shells find what is theirs.
+for file in man/man1/backfill.1 bash-completion/completions/backfill zsh/site-functions/_backfill; do
+  [ -s "$scratch/prefix/share/$file" ] || { echo "share/$file is not installed"; exit 1; }
+done
 echo "installed, built and loaded: $said"

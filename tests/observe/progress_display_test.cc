@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "support/collecting_log.h"
 #include "support/manual_clock.h"
 
@@ -79,7 +82,43 @@ TEST(ProgressDisplay, ShowsNothingWhenNoneIsWanted) {
   EXPECT_TRUE(log.lines().empty());
 }
 
-TEST(ProgressDisplay, DrawsItsLineAnewAndTakesItAway) {
+TEST(PaceLine, SaysHowHardItWorksAndWhatHoldsItBack) {
+  SavedRun run = running();
+  run.workers = 2;
+  EXPECT_EQ(pace_line(run), "2 workers  share 0.50  batches of 1,000");
+
+  run.workers = 1;
+  run.pressure = 0.97;
+  run.pressure_signal = "replica_lag";
+  run.reason = "replica lag 9.7s of 10s";
+  run.throttled_s = 70;
+  EXPECT_EQ(pace_line(run),
+            "1 worker  share 0.50  pressure 0.97 replica_lag: replica lag 9.7s of 10s  "
+            "batches of 1,000  1m10s at rest");
+}
+
+TEST(PaceLine, SaysWhyItIsPaused) {
+  SavedRun run = running();
+  run.share = 0;
+  run.pressure = 1.24;
+  run.pressure_signal = "replica_lag";
+  run.reason = "replica lag 12.4s >= 10s";
+  EXPECT_EQ(pace_line(run),
+            "paused: replica lag 12.4s >= 10s  pressure 1.24 replica_lag  batches of 1,000");
+
+  run.reason.clear();
+  EXPECT_TRUE(pace_line(run).starts_with("paused  pressure"));
+}
+
+TEST(FittedLine, CutsCharactersNotBytesAndLeavesNothingToActOn) {
+  EXPECT_EQ(fitted("müßig", 3), "müß");
+  EXPECT_EQ(fitted("müßig", 5), "müßig");
+  EXPECT_EQ(fitted("a\033[2Jb\nc\td\x7f", 20), "a [2Jb c d ");
+  EXPECT_EQ(fitted("abc", 0), "");
+}
+
+// What the display writes to a stderr that is no terminal, told to draw all the same.
+TEST(ProgressDisplay, DrawsTwoLinesAnewAndTakesThemAway) {
   CollectingLog log;
   ManualClock clock;
   testing::internal::CaptureStderr();
@@ -91,12 +130,49 @@ TEST(ProgressDisplay, DrawsItsLineAnewAndTakesItAway) {
   }
 
   const std::string drawn = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(drawn.find("\r[=========>              ] 41 %  82,300 of about 200,000 rows"), 0U)
-      << drawn;
-  EXPECT_EQ(std::count(drawn.begin(), drawn.end(), '\r'), 2);
-  EXPECT_EQ(std::count(drawn.begin(), drawn.end(), '\n'), 0);
-  EXPECT_TRUE(drawn.ends_with("\r\033[K"));
+  EXPECT_EQ(drawn,
+            "\r\033[?7l"
+            "41 %  82,300 of about 200,000 rows  95,000 rows/s  1m10s to 1m30s left\033[K\r\n"
+            "0 workers  share 0.50  batches of 1,000\033[J"
+            "\033[?7h\033[1A\r"
+            "\r\033[J");
   EXPECT_TRUE(log.lines().empty());
+}
+
+TEST(ProgressDisplay, HasABarWhereThereIsRoomForOne) {
+  CollectingLog log;
+  ManualClock clock;
+  SavedRun run = running();
+  run.eta_low_s.reset();
+  testing::internal::CaptureStderr();
+  ProgressDisplay display(ProgressStyle::bar, log, clock);
+  clock.advance(seconds(1));
+  display.show(run);
+
+  const std::string drawn = testing::internal::GetCapturedStderr();
+  EXPECT_NE(drawn.find("[=========>              ] 41 %  82,300 of about 200,000 rows"),
+            std::string::npos)
+      << drawn;
+}
+
+TEST(ProgressDisplay, MakesRoomForALogLineAndComesBackBelowIt) {
+  CollectingLog log;
+  ManualClock clock;
+  testing::internal::CaptureStderr();
+  ProgressDisplay display(ProgressStyle::bar, log, clock);
+  display.write(LogLevel::info, "before");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  clock.advance(seconds(1));
+  display.show(running());
+
+  testing::internal::CaptureStderr();
+  display.write(LogLevel::warning, "will try again", {{"reason", "busy"}});
+
+  const std::string drawn = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(drawn.starts_with("\r\033[J\r")) << drawn;
+  EXPECT_NE(drawn.find("41 %"), std::string::npos);
+  EXPECT_EQ(log.lines(),
+            (std::vector<std::string>{"info before", "warning will try again reason=busy"}));
 }
 
 TEST(ProgressDisplay, IsALogWhereThereIsNoTerminal) {
