@@ -266,24 +266,6 @@ bool is_source_apart(const Assembly& assembly) {
   return assembly.source->server() != assembly.target->server();
 }
 
-void add_watched(const Assembly& assembly, RunParts& parts) {
-  const ThrottleSettings& throttle = assembly.job.throttle;
-  if (!throttle.pause_file.empty()) {
-    parts.sensors.push_back(std::make_unique<PauseFile>(throttle.pause_file));
-  }
-  if (!throttle.enabled) return;
-  const auto watch = [&](const Database& database, const WatchSpec& spec) {
-    if (auto probe = database.make_probe()) parts.probes.push_back(std::move(probe));
-    for (auto& sensor : database.make_sensors(spec)) parts.sensors.push_back(std::move(sensor));
-  };
-  watch(*assembly.target, watched_target(assembly));
-  if (is_source_apart(assembly)) watch(*assembly.source, watched_source());
-  if (!throttle.query.empty()) {
-    parts.sensors.push_back(
-        assembly.source->make_query_sensor(throttle.query, throttle.query_limit));
-  }
-}
-
 }  // namespace
 
 Assembly assemble(const Job& job) {
@@ -377,8 +359,30 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
         reach(ExitCode::target_unreachable, [&] { return assembly.target->make_ledger(write); });
   }
   parts.layout = assembly.layout;
-  add_watched(assembly, parts);
+  RunChange::Watched watched = make_watched(assembly);
+  parts.sensors = std::move(watched.sensors);
+  parts.probes = std::move(watched.probes);
   return parts;
+}
+
+RunChange::Watched make_watched(const Assembly& assembly) {
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  RunChange::Watched watched;
+  if (!throttle.pause_file.empty()) {
+    watched.sensors.push_back(std::make_unique<PauseFile>(throttle.pause_file));
+  }
+  if (!throttle.enabled) return watched;
+  const auto watch = [&](const Database& database, const WatchSpec& spec) {
+    if (auto probe = database.make_probe()) watched.probes.push_back(std::move(probe));
+    for (auto& sensor : database.make_sensors(spec)) watched.sensors.push_back(std::move(sensor));
+  };
+  watch(*assembly.target, watched_target(assembly));
+  if (is_source_apart(assembly)) watch(*assembly.source, watched_source());
+  if (!throttle.query.empty()) {
+    watched.sensors.push_back(
+        assembly.source->make_query_sensor(throttle.query, throttle.query_limit));
+  }
+  return watched;
 }
 
 std::vector<std::string> describe_watch(const Assembly& assembly) {

@@ -48,6 +48,8 @@ std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
 // A line for each thing that is watched of the others, and for what is not, for `plan`.
 std::vector<std::string> describe_watch(const Assembly& assembly);
+// What a run looks at to leave others alone; nothing is connected yet.
+RunChange::Watched make_watched(const Assembly& assembly);
 RunOptions make_run_options(const Job& job);
 ThrottleLimits make_throttle_limits(const Job& job);
 

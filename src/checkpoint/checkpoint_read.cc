@@ -63,6 +63,17 @@ void read_doubts(SqliteConnection& connection, SavedRun& run) {
 
 const char* run_state_name(RunState state) { return kStateNames[static_cast<std::size_t>(state)]; }
 
+std::vector<Control> read_controls(SqliteConnection& connection) {
+  SqliteStatement statement =
+      connection.prepare("SELECT key, value, set_at FROM control ORDER BY key");
+  std::vector<Control> controls;
+  while (statement.step()) {
+    controls.push_back({std::string(statement.bytes(0)), std::string(statement.bytes(1)),
+                        std::string(statement.bytes(2))});
+  }
+  return controls;
+}
+
 std::int64_t read_pragma(SqliteConnection& connection, const std::string& name) {
   SqliteStatement statement = connection.prepare("PRAGMA " + name);
   return statement.step() ? statement.integer(0) : 0;

@@ -24,6 +24,8 @@ FingerprintFields read_fingerprint(SqliteConnection& connection);
 // The oldest `limit` of them.
 std::vector<DeadLetter> read_dead_letters(SqliteConnection& connection, std::size_t limit);
 
+std::vector<Control> read_controls(SqliteConnection& connection);
+
 // `PRAGMA name`; 0 when it says nothing.
 std::int64_t read_pragma(SqliteConnection& connection, const std::string& name);
 

@@ -321,6 +321,36 @@ std::vector<DeadLetter> CheckpointStore::dead_letters(std::size_t limit) {
                         [&] { return read_dead_letters(*connection_, limit); });
 }
 
+std::vector<Control> CheckpointStore::controls() {
+  return read_or_refuse(connection_->path(), [&] { return read_controls(*connection_); });
+}
+
+void CheckpointStore::change_controls(const std::vector<Control>& set,
+                                      const std::vector<std::string>& unset) {
+  SqliteTransaction transaction(*connection_);
+  {
+    SqliteStatement statement = connection_->prepare(
+        "INSERT OR REPLACE INTO control (key, value, set_at) VALUES (?, ?, ?)");
+    for (const Control& control : set) {
+      Binder(statement).text(control.key).text(control.value).text(control.set_at);
+      statement.run();
+    }
+  }
+  {
+    SqliteStatement statement = connection_->prepare("DELETE FROM control WHERE key = ?");
+    for (const std::string& key : unset) {
+      Binder(statement).text(key);
+      statement.run();
+    }
+  }
+  transaction.commit();
+}
+
+bool CheckpointStore::has_changed() {
+  const std::int64_t version = read_pragma(*connection_, "data_version");
+  return std::exchange(seen_version_, version) != version;
+}
+
 void CheckpointStore::write_run(const SavedRun& run) {
   SqliteStatement statement =
       connection_->prepare(std::string("INSERT OR REPLACE INTO run (") + kRunColumns +

@@ -74,6 +74,12 @@ class CheckpointStore {
   std::vector<Key> dead_letter_keys(const std::string& after, std::size_t limit);
   bool has_dead_letter(const Key& key);
 
+  // What was set for the run, in the order of the keys; it stays until it is unset.
+  std::vector<Control> controls();
+  void change_controls(const std::vector<Control>& set, const std::vector<std::string>& unset);
+  // Whether another connection has written to the file since this was asked before.
+  bool has_changed();
+
  private:
   CheckpointStore(std::filesystem::path path, std::unique_ptr<SqliteConnection> connection);
 
@@ -97,6 +103,7 @@ class CheckpointStore {
   std::optional<Identity> identity_;
   std::unique_ptr<SqliteConnection> connection_;
   std::string job_;
+  std::int64_t seen_version_ = -1;  // of the file's data, as SQLite counts for this connection
   // What this object has written, so that a step writes only what changed; none: nothing yet.
   std::optional<Key> saved_watermark_;
   std::optional<std::vector<DoneRange>> saved_ranges_;

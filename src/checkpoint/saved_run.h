@@ -63,6 +63,16 @@ struct SavedRun {
 // Names in order, values as text: what decides which rows become what.
 using FingerprintFields = std::map<std::string, std::string>;
 
+// A setting that somebody changed while a run goes on, or before the next; a pause is one too.
+struct Control {
+  std::string key;  // a dotted job key, or kPauseControl
+  std::string value;
+  std::string set_at;  // UTC, ISO 8601
+
+  bool operator==(const Control&) const = default;
+};
+inline constexpr const char* kPauseControl = "pause";
+
 // The state as people see it: a run that is at work but waits for others is paused.
 inline RunState visible_state(const SavedRun& run) {
   const bool waits = run.state == RunState::running && run.share <= 0;

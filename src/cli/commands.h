@@ -12,5 +12,6 @@ namespace backfill {
 ExitCode run_command(const Options& options);
 ExitCode plan_command(const Options& options);
 ExitCode status_command(const Options& options);
+ExitCode control_command(const Options& options);  // pause, resume, set
 
 }  // namespace backfill

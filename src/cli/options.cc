@@ -177,6 +177,30 @@ void add_status(CLI::App& app) {
       ->description("also the rows that were rejected, with their reasons");
 }
 
+void add_control(CLI::App& app) {
+  add_command(app, "pause", "Let a run in progress, or the next one, begin no batch until resume");
+  add_command(app, "resume", "Let a paused run go on");
+  CLI::App* set = add_command(
+      app, "set", "Change settings of a run in progress, and of later ones until they are unset");
+  set->add_option("CHANGES", "job keys by their dotted names; none: list what is set")
+      ->option_text("KEY=VALUE...");
+  set->add_option("--unset", "go back to what the job says of this key; repeatable")
+      ->option_text("KEY")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+}
+
+// `KEY=VALUE` after a command of the name.
+Override parse_change(const std::string& text, const std::string& name, const std::string& origin) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw Error(ExitCode::usage, name + " " + text + ": write " + name + " KEY=VALUE, such as " +
+                                     name + " batch.size=500");
+  }
+  return {text.substr(0, equals), text.substr(equals + 1), origin};
+}
+
 Options to_options(const CLI::App& command) {
   Options options;
   options.command = command.get_name();
@@ -201,6 +225,12 @@ Options to_options(const CLI::App& command) {
   if (options.start.resume && options.start.restart) {
     throw Error(ExitCode::usage, "--resume and --restart exclude each other: go on, or start over");
   }
+  if (options.command == "set") {
+    for (const std::string& text : command.get_option("CHANGES")->results()) {
+      options.changes.push_back(parse_change(text, "set", "control"));
+    }
+    options.unset = command.get_option("--unset")->results();
+  }
   options.dry_run = is_set(command, "--dry-run");
   options.json = is_set(command, "--json");
   options.watch = is_set(command, "--watch");
@@ -215,8 +245,8 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (command->get_name() == word) return;
   }
-  throw Error(ExitCode::usage,
-              "there is no command \"" + word + "\"; commands are run, plan and status");
+  throw Error(ExitCode::usage, "there is no command \"" + word +
+                                   "\"; commands are run, plan, status, pause, resume and set");
 }
 
 }  // namespace
@@ -250,6 +280,7 @@ std::shared_ptr<CLI::App> command_tree() {
   add_run(*tree);
   add_plan(*tree);
   add_status(*tree);
+  add_control(*tree);
   return tree;
 }
 

@@ -19,7 +19,7 @@
 namespace backfill {
 
 struct Options {
-  std::string command;  // `run`, `plan`, `status`
+  std::string command;  // `run`, `plan`, `status`, …
   std::filesystem::path job_file;
   std::vector<Override> overrides;  // environment first, then flags
   LogLevel log_level = LogLevel::info;
@@ -31,6 +31,10 @@ struct Options {
   std::chrono::milliseconds grace{20'000};
   ProgressStyle progress = ProgressStyle::automatic;
   MetricsOptions metrics;
+
+  // set
+  std::vector<Override> changes;
+  std::vector<std::string> unset;
 
   // status
   bool json = false;

@@ -3,6 +3,7 @@
 #include "assemble.h"
 #include "checkpoint/checkpoint_store.h"
 #include "cli/commands.h"
+#include "cli/live_control.h"
 #include "core/sql.h"
 #include "observe/progress_display.h"
 
@@ -237,7 +238,10 @@ void print_checkpoint(const Assembly& assembly) {
 }  // namespace
 
 ExitCode plan_command(const Options& options) {
-  const Job job = load_job(options.job_file, options.overrides);
+  Job job = load_job(options.job_file, options.overrides);
+  if (auto store = CheckpointStore::open_existing(job.checkpoint)) {
+    job = controlled_job(job, options.overrides, store->controls());
+  }
   const Assembly assembly = assemble(job);
   fmt::print("{}: {} from {} to {}\n", job.name, write_mode_name(assembly.write.mode),
              assembly.source_table.name,

@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <atomic>
 #include <csignal>
 #include <memory>
 #include <random>
 
 #include "assemble.h"
 #include "cli/commands.h"
+#include "cli/live_control.h"
 #include "engine/retried.h"
 #include "engine/retry_rejected.h"
 #include "observe/log.h"
@@ -131,9 +133,15 @@ ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const Sa
 class SignalToRun {
  public:
   explicit SignalToRun(Log& log)
-      : log_(log), signal_([this](int signal) {
-          take(signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
-        }) {}
+      : log_(log),
+        signal_(
+            [this](int signal) {
+              take(signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
+            },
+            [this] { has_hung_up_ = true; }) {}
+
+  // Whether SIGHUP has come since this was asked before.
+  bool take_hangup() { return has_hung_up_.exchange(false); }
 
   std::stop_token token() const { return stop_.get_token(); }
 
@@ -160,6 +168,7 @@ class SignalToRun {
 
   Log& log_;
   std::stop_source stop_;
+  std::atomic<bool> has_hung_up_ = false;
   std::mutex mutex_;
   Run* run_ = nullptr;  // guarded by mutex_
   std::string reason_;  // guarded by mutex_; empty: no signal yet
@@ -213,19 +222,25 @@ void begin_run(const RunParts& parts, const SavedRun& run, StartKind kind, bool 
   }
 }
 
+// What has to change in a run that goes on, if anything has.
+using LookForChange = std::function<std::optional<RunChange>()>;
+
 // Its connections, and with them the runner's lock, end with it.
 RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun& start,
                    CheckpointStore& store, Clock& clock, ProgressDisplay& display, Metrics& metrics,
-                   SignalToRun& signal) {
+                   SignalToRun& signal, const LookForChange& look_for_change) {
   metrics.show(start);
+  Run* running = nullptr;
   Run run(std::move(parts), run_options, start, store, clock, display,
           {[&](const SavedRun& now) {
              display.show(now);
              metrics.show(now);
+             if (auto change = look_for_change()) running->change(std::move(*change));
            },
            [&](const ChunkReport& report) { metrics.observe(report); },
            [&](Duration duration) { metrics.observe_checkpoint(duration); },
            [&](const std::map<std::string, Duration>& rests) { metrics.show_rests(rests); }});
+  running = &run;
   signal.attach(run);
   RunOutcome outcome = run.execute();
   signal.detach();
@@ -243,8 +258,10 @@ ExitCode exit_code_of(const RunOutcome& outcome) {
 }
 
 // The job's checkpoint is open, and ours alone.
-ExitCode run_job(const Options& options, const Job& job, CheckpointStore& store, Clock& clock,
+ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& store, Clock& clock,
                  ProgressDisplay& log, Metrics& metrics, SignalToRun& signal) {
+  const std::vector<Control> controls = store.controls();
+  const Job job = controlled_job(loaded, options.overrides, controls);
   const std::optional<SavedRun> saved = load_run(store);
   const FingerprintFields saved_fields = store.fingerprint();
   // What can be refused without a database is.
@@ -252,6 +269,7 @@ ExitCode run_job(const Options& options, const Job& job, CheckpointStore& store,
 
   RunOptions run_options = make_run_options(job);
   run_options.grace = options.grace;
+  run_options.throttle.standstill = pause_of(controls);
   BackoffOptions start_backoff = run_options.backoff;
   start_backoff.retries = std::min(start_backoff.retries, kStartRetriesMax);
   Assembly assembly = assemble_with_retries(job, start_backoff, clock, log, signal.token());
@@ -289,8 +307,22 @@ ExitCode run_job(const Options& options, const Job& job, CheckpointStore& store,
   });
   log_start(log, assembly, start, decision.kind);
 
-  const RunOutcome outcome =
-      execute(std::move(parts), run_options, start, store, clock, log, metrics, signal);
+  LiveControl control(job, options.overrides, controls, log);
+  const auto look_for_change = [&]() -> std::optional<RunChange> {
+    const std::optional<LiveSettings> settings = control.look(signal.take_hangup());
+    if (!settings) return std::nullopt;
+    run_options = make_run_options(settings->job);
+    run_options.grace = options.grace;
+    run_options.throttle.standstill = settings->pause;
+    RunChange change{run_options, std::nullopt};
+    if (settings->watches_others) {
+      assembly.job.throttle = settings->job.throttle;
+      change.watched = make_watched(assembly);
+    }
+    return change;
+  };
+  const RunOutcome outcome = execute(std::move(parts), run_options, start, store, clock, log,
+                                     metrics, signal, look_for_change);
   log_end(log, outcome);
   if (options.start.retry_rejected && outcome.run.all_visited && outcome.run.rows.rejected > 0) {
     return retry_again(assembly, run_options, outcome.run, store, clock, log, metrics,

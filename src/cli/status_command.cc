@@ -5,6 +5,7 @@
 
 #include "checkpoint/checkpoint_store.h"
 #include "cli/commands.h"
+#include "cli/live_control.h"
 #include "job/job.h"
 #include "observe/progress_display.h"
 #include "sqlite/runner_lock.h"
@@ -22,14 +23,16 @@ struct Status {
   Job job;
   std::optional<SavedRun> run;
   std::vector<DeadLetter> dead_letters;
+  std::vector<Control> controls;
 };
 
 // What the file says, corrected by whether anybody is at work: a runner that was killed leaves
 // the state `running` behind.
 Status read_status(const Options& options) {
-  Status status{load_job(options.job_file, options.overrides), std::nullopt, {}};
+  Status status{load_job(options.job_file, options.overrides), std::nullopt, {}, {}};
   if (auto store = CheckpointStore::open_existing(status.job.checkpoint)) {
     status.run = store->load();
+    status.controls = store->controls();
     if (options.dead_letters) status.dead_letters = store->dead_letters(kDeadLettersMax);
   }
   const bool says_running = status.run && status.run->state == RunState::running;
@@ -77,6 +80,11 @@ Json to_json(const Status& status) {
                       {"signal", run.pressure_signal.empty() ? Json() : Json(run.pressure_signal)}};
   json["batches"] = {
       {"done", run.batches.done}, {"retried", run.batches.retried}, {"split", run.batches.split}};
+  json["control"] = Json::array();
+  for (const Control& control : status.controls) {
+    json["control"].push_back(
+        {{"key", control.key}, {"value", control.value}, {"set_at", control.set_at}});
+  }
   json["started_at"] = known_or_null(run.started_at);
   json["updated_at"] = known_or_null(run.updated_at);
   json["elapsed_s"] = known_or_null(run.elapsed_s);
@@ -131,6 +139,9 @@ void print(const Status& status, const Options& options) {
     return;
   }
   print_line("job", status.job.name);
+  for (const Control& control : status.controls) {
+    print_line("set", describe_control(control));
+  }
   if (!status.run)
     return print_line("state", "not started: no checkpoint at " + status.job.checkpoint.string());
   print_run(*status.run);

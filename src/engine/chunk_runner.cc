@@ -60,6 +60,7 @@ ChunkRunner::ChunkRunner(Parts parts, const Layout& layout, const BackoffOptions
       layout_(layout),
       read_columns_(layout.read_columns()),
       backoff_(backoff),
+      retries_(backoff.retries),
       clock_(clock),
       log_(log),
       keep_dead_letters_(std::move(keep_dead_letters)) {}
@@ -79,7 +80,9 @@ void ChunkRunner::cancel() noexcept {
 }
 
 void ChunkRunner::run_part(const Chunk& chunk, ChunkReport& report, std::stop_token stop) {
-  Backoff backoff(backoff_, clock_);
+  BackoffOptions options = backoff_;
+  options.retries = retries_;
+  Backoff backoff(options, clock_);
   Rejects rejects = Rejects::fail;
   std::optional<Error> after_commit;  // came when the commit was sent: its fate decides first
   while (true) {

@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -48,6 +49,9 @@ class ChunkRunner {
   // a mark, that it is levelled. `next`, where given, is read while this chunk is written. Throws
   // Error(cancelled) when a stop came before the end, any other Error when the run cannot go on.
   ChunkReport run(const Chunk& chunk, const std::optional<Chunk>& next, std::stop_token stop);
+
+  // Attempts of the chunks to come. From any thread.
+  void set_retries(int retries) noexcept { retries_ = retries; }
 
   // Makes a database call in progress fail soon.
   void cancel() noexcept;
@@ -104,6 +108,7 @@ class ChunkRunner {
   const Layout layout_;
   const Columns read_columns_;
   const BackoffOptions backoff_;
+  std::atomic<int> retries_;
   Clock& clock_;
   Log& log_;
   const KeepDeadLetters keep_dead_letters_;

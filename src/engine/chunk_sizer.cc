@@ -32,6 +32,21 @@ std::int64_t ChunkSizer::size() const {
   return std::max<std::int64_t>(1, std::min(size_, size_for_bytes_));
 }
 
+Duration ChunkSizer::target_time() const {
+  const std::lock_guard lock(mutex_);
+  return options_.target_time;
+}
+
+void ChunkSizer::set_options(const ChunkSizerOptions& options) {
+  const std::lock_guard lock(mutex_);
+  if (options == options_) return;
+  if (options.size != options_.size || !options.adaptive) size_ = options.size;
+  size_ = std::clamp(size_, options.size_min, options.size_max);
+  size_for_bytes_ = options.size_max;
+  options_ = options;
+  write_times_.clear();
+}
+
 void ChunkSizer::aim_at(Duration target_time) {
   const std::lock_guard lock(mutex_);
   if (target_time == target_time_ || !options_.adaptive) return;

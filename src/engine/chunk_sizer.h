@@ -25,6 +25,8 @@ struct ChunkSizerOptions {
   std::int64_t bytes_max = 16 << 20;
   Duration target_time = std::chrono::milliseconds(100);
   bool adaptive = true;
+
+  bool operator==(const ChunkSizerOptions&) const = default;
 };
 
 class ChunkSizer {
@@ -32,6 +34,10 @@ class ChunkSizer {
   explicit ChunkSizer(const ChunkSizerOptions& options);
 
   std::int64_t size() const;
+  Duration target_time() const;  // as the options say it
+
+  // Other limits from now on; the size stays where they allow it and it is not fixed anew.
+  void set_options(const ChunkSizerOptions& options);
 
   // From now on a batch's write is to last about so long.
   void aim_at(Duration target_time);
@@ -44,9 +50,9 @@ class ChunkSizer {
   void learn_time(const ChunkReport& report);
   void resize(double factor);  // needs mutex_
 
-  const ChunkSizerOptions options_;
   mutable std::mutex mutex_;
   // Guarded by mutex_.
+  ChunkSizerOptions options_;
   Duration target_time_;
   std::int64_t size_;
   std::int64_t size_for_bytes_;        // the most that fits into bytes_max, as far as known

@@ -159,6 +159,7 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   for (const OpenDoubt& open : doubts_) run_.in_doubt.push_back(open.doubt);
   run_.batch_size = wiring_.batch_size();
   run_.share = wiring_.throttle.share();
+  run_.workers = wiring_.throttle.workers();
   run_.throttled_s = throttled_before_s_ + seconds(wiring_.throttle.rested());
   if (run_.state == RunState::running) run_.reason = wiring_.throttle.reason();
   const Pressure pressure = wiring_.throttle.pressure();

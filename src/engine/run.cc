@@ -79,7 +79,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
 
 template <class Work>
 auto Run::patiently(const Work& work) {
-  return retried(options_.backoff, clock_, log_, stop_.get_token(), work);
+  return retried(backoff(), clock_, log_, stop_.get_token(), work);
 }
 
 RunOutcome Run::execute() {
@@ -116,7 +116,7 @@ RunOutcome Run::execute() {
              keep = [this](const std::vector<DeadLetter>& letters) { recorder_->keep(letters); };
            }
            return std::make_unique<ChunkRunner>(
-               patiently(parts_.make_runner_parts), parts_.layout, options_.backoff, clock_, log_,
+               patiently(parts_.make_runner_parts), parts_.layout, backoff(), clock_, log_,
                std::move(keep), [this](const Chunk& chunk, const std::string& mark) {
                  return recorder_->note(chunk, mark);
                });
@@ -128,11 +128,15 @@ RunOutcome Run::execute() {
            if (watch_.on_chunk) watch_.on_chunk(report);
            recorder_->record(std::move(report));
          },
-         [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
-         leave},
+         [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); }, leave,
+         [this](const std::exception_ptr& failure) {
+           log_.write(LogLevel::warning, "a worker that was added cannot begin; the others go on",
+                      {{"reason", words(failure)}});
+         }},
         stop_.get_token());
-    LoadWatch watch(
-        {std::move(parts_.sensors), std::move(parts_.probes), [&pool] { pool.cancel(); }},
+    auto watch = std::make_unique<LoadWatch>(
+        LoadWatch::Parts{std::move(parts_.sensors), std::move(parts_.probes),
+                         [&pool] { pool.cancel(); }},
         limits_now(), throttle_, clock_, log_);
     std::jthread planning([&] {
       if (!hand_out_doubts()) {
@@ -184,8 +188,54 @@ void Run::follow_schedule(LoadWatch& watch) {
 
 // Who waits behind a batch of ours waits as long as it lasts.
 void Run::aim_sizer() {
-  const Duration full = options_.sizer.target_time;
+  const Duration full = sizer_.target_time();
   sizer_.aim_at(throttle_.is_small() ? std::min(full, std::max(full / 33, kSmallMin)) : full);
+}
+
+BackoffOptions Run::backoff() {
+  const std::lock_guard lock(mutex_);
+  return options_.backoff;
+}
+
+void Run::change(RunChange change) {
+  const std::lock_guard lock(mutex_);
+  change_ = std::move(change);
+}
+
+void Run::take_change(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch) {
+  std::optional<RunChange> change;
+  {
+    const std::lock_guard lock(mutex_);
+    change.swap(change_);
+    if (!change) return;
+    change->options.grace = options_.grace;
+    options_ = change->options;
+  }
+  sizer_.set_options(options_.sizer);
+  pool.set_retries(options_.backoff.retries);
+  add_workers(pool, options_.workers);
+  throttle_.set_workers(options_.workers);
+  if (change->watched) {
+    watch.reset();
+    watch = std::make_unique<LoadWatch>(
+        LoadWatch::Parts{std::move(change->watched->sensors), std::move(change->watched->probes),
+                         [&pool] { pool.cancel(); }},
+        limits_now(), throttle_, clock_, log_);
+  } else {
+    watch->set_limits(limits_now());
+  }
+}
+
+// Those that are too many wait for their turn, should they be wanted again.
+void Run::add_workers(WorkerPool& pool, int workers) {
+  if (workers <= pool.size() || chunks_.is_finished()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_ != Ending::none) return;
+    threads_left_ += workers - pool.size();
+  }
+  chunks_.set_capacity(static_cast<std::size_t>(workers) * kChunksAheadPerWorker);
+  pool.grow_to(workers);
 }
 
 void Run::stop(const std::string& reason) { end(Ending::stopped, reason); }
@@ -254,8 +304,8 @@ void Run::keep_house(std::stop_token stop) {
   }
 }
 
-void Run::wait_for_threads(WorkerPool& pool, LoadWatch& watch, ChunkPlanner* planner,
-                           std::jthread& housekeeping) {
+void Run::wait_for_threads(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch,
+                           ChunkPlanner* planner, std::jthread& housekeeping) {
   const TimePoint began = clock_.now();
   std::unique_lock lock(mutex_);
   while (threads_left_ > 0) {
@@ -267,7 +317,8 @@ void Run::wait_for_threads(WorkerPool& pool, LoadWatch& watch, ChunkPlanner* pla
     lock.unlock();
     watch_.on_tick(recorder_->snapshot());
     if (watch_.on_rests) watch_.on_rests(throttle_.rested_by());
-    if (works) follow_schedule(watch);
+    if (works) take_change(pool, watch);
+    if (works) follow_schedule(*watch);
     if (works && options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {
       end(Ending::planned, "max_runtime is over");
     }

@@ -58,6 +58,16 @@ struct RunParts {
   Layout layout;
 };
 
+// What may change while a run goes on; `grace` may not.
+struct RunChange {
+  struct Watched {
+    std::vector<std::unique_ptr<Sensor>> sensors;
+    std::vector<std::unique_ptr<ForegroundProbe>> probes;
+  };
+  RunOptions options;
+  std::optional<Watched> watched;  // instead of what is watched so far
+};
+
 struct RunOutcome {
   RunState state = RunState::failed;
   std::string reason;
@@ -83,6 +93,9 @@ class Run {
   // Works until the end. Failures come back as an outcome; the checkpoint is valid in any case.
   RunOutcome execute();
 
+  // Takes up other options within a fraction of a second. From any thread.
+  void change(RunChange change);
+
   // No new chunk is begun; those in flight are finished, or cancelled when the grace is over.
   void stop(const std::string& reason);
 
@@ -93,11 +106,14 @@ class Run {
   void aim_sizer();
   ThrottleLimits limits_now() const;
   void follow_schedule(LoadWatch& watch);
+  void take_change(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch);
+  void add_workers(WorkerPool& pool, int workers);
+  BackoffOptions backoff();
   template <class Work>
   auto patiently(const Work& work);
   void plan(ChunkPlanner& planner);
   void keep_house(std::stop_token stop);
-  void wait_for_threads(WorkerPool& pool, LoadWatch& watch, ChunkPlanner* planner,
+  void wait_for_threads(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch, ChunkPlanner* planner,
                         std::jthread& housekeeping);
   [[noreturn]] void leave_behind();
   void end(Ending ending, const std::string& reason, std::exception_ptr failure = nullptr);
@@ -105,7 +121,7 @@ class Run {
   void clear_ledger();
 
   RunParts parts_;
-  const RunOptions options_;
+  RunOptions options_;  // changed in execute()'s thread, under mutex_
   CheckpointStore& store_;
   Clock& clock_;
   Log& log_;
@@ -134,7 +150,8 @@ class Run {
   std::optional<TimePoint> stop_asked_at_;
   int threads_left_ = 0;
   bool all_planned_ = false;
-  std::vector<Key> forgettable_;  // ledger ranges that the checkpoint has now
+  std::optional<RunChange> change_;  // to be taken up
+  std::vector<Key> forgettable_;     // ledger ranges that the checkpoint has now
 };
 
 }  // namespace backfill

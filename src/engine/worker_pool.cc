@@ -11,7 +11,35 @@ WorkerPool::WorkerPool(int workers, Wiring wiring, std::stop_token stop)
       stop_(std::move(stop)),
       runners_(static_cast<std::size_t>(workers)) {
   for (std::size_t worker = 0; worker < runners_.size(); ++worker) {
-    threads_.emplace_back([this, worker] { work(worker); });
+    threads_.emplace_back([this, worker] { work(worker, /*is_added=*/false); });
+  }
+}
+
+void WorkerPool::grow_to(int workers) {
+  for (auto worker = threads_.size(); worker < static_cast<std::size_t>(workers); ++worker) {
+    {
+      const std::lock_guard lock(mutex_);
+      runners_.push_back(nullptr);
+    }
+    threads_.emplace_back([this, worker] { work(worker, /*is_added=*/true); });
+  }
+}
+
+void WorkerPool::set_retries(int retries) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (ChunkRunner* runner : runners_) {
+    if (runner != nullptr) runner->set_retries(retries);
+  }
+}
+
+// Null when one that was added cannot connect.
+std::unique_ptr<ChunkRunner> WorkerPool::make_runner(bool is_added) {
+  try {
+    return wiring_.make_runner();
+  } catch (const Error&) {
+    if (!is_added || !wiring_.on_left_out) throw;
+    wiring_.on_left_out(std::current_exception());
+    return nullptr;
   }
 }
 
@@ -22,9 +50,10 @@ void WorkerPool::cancel() noexcept {
   }
 }
 
-void WorkerPool::work(std::size_t worker) {
+void WorkerPool::work(std::size_t worker, bool is_added) {
   try {
-    const std::unique_ptr<ChunkRunner> runner = wiring_.make_runner();
+    const std::unique_ptr<ChunkRunner> runner = make_runner(is_added);
+    if (!runner) return wiring_.on_exit();
     const auto publish = [&](ChunkRunner* published) {
       const std::lock_guard lock(mutex_);
       runners_[worker] = published;
@@ -70,7 +99,7 @@ void WorkerPool::tell_before_it_is_done(const Chunk& chunk) {
 // come. Other workers that wait for a chunk come first.
 std::optional<Chunk> WorkerPool::chunk_to_read_ahead() {
   if (wiring_.throttle.share() < 1) return std::nullopt;
-  return wiring_.chunks.pop_spare(runners_.size() - 1);
+  return wiring_.chunks.pop_spare(static_cast<std::size_t>(wiring_.throttle.workers() - 1));
 }
 
 }  // namespace backfill

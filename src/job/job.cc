@@ -19,8 +19,10 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse(const std::string& message) { throw Error(ExitCode::usage, message); }
 
-// A flag wins over the environment, that over the file.
+// What was set while a run goes on is the latest word; a flag wins over the environment, that over
+// the file.
 int rank_of(const std::string& origin) {
+  if (origin == "control") return 3;
   if (origin == "flag") return 2;
   return origin == "environment" ? 1 : 0;
 }
@@ -95,7 +97,7 @@ std::string trace_of(const std::string& secret) {
 // Turns what was given into a job, one step after the other.
 class Loading {
  public:
-  Loading(const fs::path& file, const std::vector<Override>& overrides);
+  Loading(const fs::path& file, std::string content, const std::vector<Override>& overrides);
 
   void store_given();
   void store_defaults();
@@ -121,10 +123,11 @@ class Loading {
   std::map<std::string_view, std::string> shown_;  // of every key, once it is stored
 };
 
-Loading::Loading(const fs::path& file, const std::vector<Override>& overrides)
+Loading::Loading(const fs::path& file, std::string content, const std::vector<Override>& overrides)
     : file_(file.string()) {
   const IsTable is_table = [](const std::string& name) { return is_job_table(name); };
-  JobFile text = read_job_file(file, is_table);
+  JobFile text = parse_job_file(file, content, is_table);
+  job.text = std::move(content);
   table_places_ = std::move(text.table_places);
   std::error_code failure;
   job.file = fs::absolute(file, failure).lexically_normal();
@@ -284,13 +287,47 @@ void Loading::list_settings() {
 
 }  // namespace
 
-Job load_job(const fs::path& file, const std::vector<Override>& overrides) {
-  Loading loading(file, overrides);
+namespace {
+
+Job load(const fs::path& file, std::string content, const std::vector<Override>& overrides) {
+  Loading loading(file, std::move(content), overrides);
   loading.store_given();
   loading.store_defaults();
   loading.check();
   loading.list_settings();
   return std::move(loading.job);
+}
+
+}  // namespace
+
+Job load_job(const fs::path& file, const std::vector<Override>& overrides) {
+  return load(file, read_job_text(file), overrides);
+}
+
+Job reload_job(const Job& job, const std::vector<Override>& overrides) {
+  return load(job.file, job.text, overrides);
+}
+
+bool can_change_in_run(std::string_view name) {
+  const std::string_view table = name.substr(0, name.find('.'));
+  return table == "batch" || table == "limits" || table == "schedule" || table == "throttle" ||
+         name == "run.workers";
+}
+
+Job with_changes(Job job, const Job& changed) {
+  job.batch = changed.batch;
+  job.workers = changed.workers;
+  job.limits = changed.limits;
+  job.schedule = changed.schedule;
+  job.throttle = changed.throttle;
+  job.text = changed.text;
+  for (Setting& setting : job.settings) {
+    if (!can_change_in_run(setting.name)) continue;
+    const auto now = std::find_if(changed.settings.begin(), changed.settings.end(),
+                                  [&](const Setting& one) { return one.name == setting.name; });
+    if (now != changed.settings.end()) setting = *now;
+  }
+  return job;
 }
 
 Fingerprint fingerprint(const Job& job) {

@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -78,7 +79,8 @@ struct ThrottleSettings {
   std::string pause_file;
 };
 
-// One job key, what it came to, and where from: `flag`, `environment`, `job file` or `default`.
+// One job key, what it came to, and where from: `control` (live, by `backfill set`), `flag`,
+// `environment`, `job file` or `default`.
 struct Setting {
   std::string name;
   std::string value;  // for people; URLs without passwords
@@ -102,17 +104,25 @@ struct Job {
   std::filesystem::path checkpoint;
 
   std::vector<Setting> settings;  // every key, in the order of the README
+  std::string text;               // of the file, as it was read
 };
 
 // A value from outside the file; `name` is the dotted key. Later ones win over earlier ones.
 struct Override {
   std::string name;
   std::string value;   // a TOML value, or plain text where that does not parse
-  std::string origin;  // `flag` or `environment`
+  std::string origin;  // `control`, `flag` or `environment`
 };
 
 // Reads, merges and checks. Throws Error(ExitCode::usage); errors in the file say file:line:column.
 Job load_job(const std::filesystem::path& file, const std::vector<Override>& overrides);
+
+// The same with the file as it was read then, whatever it says now.
+Job reload_job(const Job& job, const std::vector<Override>& overrides);
+
+// Whether a key may change while a run goes on, and a job with all such keys as another has them.
+bool can_change_in_run(std::string_view name);
+Job with_changes(Job job, const Job& changed);
 
 // The part of the fingerprint that the job alone knows. The caller adds the plugin's name and
 // version, and what the databases resolved (key, columns).

@@ -35,28 +35,6 @@ std::string place_of(const std::string& file, const toml::source_region& region)
   return file + ":" + std::to_string(region.begin.line) + ":" + std::to_string(region.begin.column);
 }
 
-std::string read_text(const std::filesystem::path& file) {
-  const std::string tried = "read job file " + file.string() + ": ";
-  std::error_code ignored;
-  if (std::filesystem::is_directory(file, ignored)) {
-    refuse(tried + "it is a folder; name the .toml file in it");
-  }
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) {
-    refuse(tried + std::strerror(errno) + "; name a file that can be read");
-  }
-  std::string text(file_bytes_max + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (stream.bad()) refuse(tried + "the file could not be read to its end");
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  if (text.size() > file_bytes_max) refuse(tried + "it is larger than 1 MiB, so hardly a job file");
-  if (is_too_deep(text)) {
-    refuse(tried + "it has more than " + std::to_string(dots_max) +
-           " dots, so its names may be too deep; put fewer into it");
-  }
-  return text;
-}
-
 bool is_variable_name(std::string_view name) {
   const auto belongs = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
@@ -240,7 +218,8 @@ std::optional<toml::table> parse_alone(std::string_view text) {
 }  // namespace
 
 std::string describe_name(const Given& given) {
-  if (given.origin == "flag") return given.name_place + " " + quoted_if_broken(given.name);
+  if (given.origin == "flag" || given.origin == "control")
+    return given.name_place + " " + quoted_if_broken(given.name);
   if (given.origin == "environment") return quoted_if_broken(given.name_place);
   return given.name_place + ": " + quoted_if_broken(given.name);
 }
@@ -252,8 +231,30 @@ std::string describe(const Given& given) {
          (given.value.is_text() ? toml_text(value) : value);
 }
 
-JobFile read_job_file(const std::filesystem::path& file, const IsTable& is_table) {
-  const std::string text = read_text(file);
+std::string read_job_text(const std::filesystem::path& file) {
+  const std::string tried = "read job file " + file.string() + ": ";
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) {
+    refuse(tried + "it is a folder; name the .toml file in it");
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) {
+    refuse(tried + std::strerror(errno) + "; name a file that can be read");
+  }
+  std::string text(file_bytes_max + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad()) refuse(tried + "the file could not be read to its end");
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > file_bytes_max) refuse(tried + "it is larger than 1 MiB, so hardly a job file");
+  if (is_too_deep(text)) {
+    refuse(tried + "it has more than " + std::to_string(dots_max) +
+           " dots, so its names may be too deep; put fewer into it");
+  }
+  return text;
+}
+
+JobFile parse_job_file(const std::filesystem::path& file, const std::string& text,
+                       const IsTable& is_table) {
   toml::table root;
   try {
     root = toml::parse(text);
@@ -291,7 +292,9 @@ std::vector<Given> read_override(const Override& override, const std::string& va
   Given given;
   given.name = override.name;
   given.origin = override.origin;
-  given.place = override.origin == "environment" ? variable : "--set";
+  given.place = override.origin == "environment" ? variable
+                : override.origin == "control"   ? "backfill set"
+                                                 : "--set";
   given.name_place = given.place;
   auto parsed = parse_alone(override.value);
   toml::node* node = parsed ? parsed->get("value") : nullptr;

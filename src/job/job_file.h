@@ -43,8 +43,11 @@ struct JobFile {
 // Tells which dotted names are tables to look into; another table is a value.
 using IsTable = std::function<bool(const std::string& name)>;
 
-// Reads the file and resolves ${VARIABLE}, ${VARIABLE:-default} and $$ in its texts.
-JobFile read_job_file(const std::filesystem::path& file, const IsTable& is_table);
+std::string read_job_text(const std::filesystem::path& file);
+
+// Reads what is in the file and resolves ${VARIABLE}, ${VARIABLE:-default} and $$ in its texts.
+JobFile parse_job_file(const std::filesystem::path& file, const std::string& text,
+                       const IsTable& is_table);
 
 // What one --set or variable gives: one value, or several when it names a table. With
 // `stays_text` the value is a text, quoted or not; without, it is what TOML reads in it, or a

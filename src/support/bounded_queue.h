@@ -53,6 +53,12 @@ class BoundedQueue {
     return take();
   }
 
+  void set_capacity(std::size_t capacity) {
+    const std::lock_guard lock(mutex_);
+    capacity_ = capacity;
+    changed_.notify_all();
+  }
+
   // No more items: push fails from now on, pop gives what is left.
   void close() {
     const std::lock_guard lock(mutex_);
@@ -74,9 +80,9 @@ class BoundedQueue {
     return item;
   }
 
-  const std::size_t capacity_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
+  std::size_t capacity_;    // guarded by mutex_
   std::deque<Item> items_;  // guarded by mutex_
   bool closed_ = false;     // guarded by mutex_
 };

@@ -11,12 +11,14 @@ sigset_t stop_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
 }  // namespace
 
-StopSignal::StopSignal(std::function<void(int)> on_first) : on_first_(std::move(on_first)) {
+StopSignal::StopSignal(std::function<void(int)> on_first, std::function<void()> on_hangup)
+    : on_first_(std::move(on_first)), on_hangup_(std::move(on_hangup)) {
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   thread_ = std::thread([this] { take(); });
@@ -28,18 +30,28 @@ StopSignal::~StopSignal() {
   thread_.join();
 }
 
-void StopSignal::take() {
+// The next request to stop.
+int StopSignal::next() const {
   const sigset_t set = stop_signals();
-  int signal = 0;
-  sigwait(&set, &signal);
-  if (closing_) return;
-  on_first_(signal);
+  int signal = SIGHUP;
+  while (signal == SIGHUP) {
+    sigwait(&set, &signal);
+    if (signal == SIGHUP && on_hangup_) on_hangup_();
+  }
+  return signal;
+}
 
-  sigwait(&set, &signal);
+void StopSignal::take() {
+  const int first = next();
   if (closing_) return;
-  std::signal(signal, SIG_DFL);
+  on_first_(first);
+
+  const int second = next();
+  if (closing_) return;
+  const sigset_t set = stop_signals();
+  std::signal(second, SIG_DFL);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  raise(signal);
+  raise(second);
 }
 
 }  // namespace backfill

@@ -87,6 +87,19 @@ void Throttle::hold_back(bool is_held_back) {
   changed_.notify_all();
 }
 
+int Throttle::workers() const {
+  const std::lock_guard lock(mutex_);
+  return workers_;
+}
+
+void Throttle::set_workers(int workers) {
+  const std::lock_guard lock(mutex_);
+  if (workers == workers_) return;
+  workers_ = workers;
+  ++changes_;
+  changed_.notify_all();
+}
+
 double Throttle::share() const {
   const std::lock_guard lock(mutex_);
   return decision_.share;

@@ -46,7 +46,9 @@ class Throttle {
   // While true no batch is begun, so that the others can be looked at without us.
   void hold_back(bool is_held_back);
 
-  int workers() const { return workers_; }
+  int workers() const;
+  // Those beyond wait for their turn.
+  void set_workers(int workers);
   double share() const;
   bool is_small() const;
   Pressure pressure() const;
@@ -75,10 +77,10 @@ class Throttle {
   void count_rest(TimePoint since);
   void count_activity(TimePoint now);
 
-  const int workers_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   // Guarded by mutex_.
+  int workers_;
   Decision decision_;
   bool is_held_back_ = false;
   bool is_all_done_ = false;
