@@ -183,7 +183,9 @@ void add_control(CLI::App& app) {
   CLI::App* set = add_command(
       app, "set", "Change settings of a run in progress, and of later ones until they are unset");
   set->add_option("CHANGES", "job keys by their dotted names; none: list what is set")
-      ->option_text("KEY=VALUE...");
+      ->option_text("KEY=VALUE...")
+      ->expected(1, -1)
+      ->allow_extra_args(true);
   set->add_option("--unset", "go back to what the job says of this key; repeatable")
       ->option_text("KEY")
       ->expected(1)

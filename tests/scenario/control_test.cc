@@ -87,12 +87,12 @@ TEST_P(ControlTest, SetsWhatARunInProgressThenHolds) {
   ASSERT_TRUE(wait_until([&] { return is_paused(job); })) << run.err();
 
   const ProgramEnd set = job.call("set", {"batch.size=50", "run.workers=4", "throttle.share=0.9"});
+  ASSERT_EQ(set.exit_code, 0) << set;
   ASSERT_TRUE(wait_until([&] { return job.status()["batch_size"] == 50; })) << run.err();
   const Json control = job.status()["control"];
   job.call("resume");
   const ProgramEnd end = run.wait();
 
-  EXPECT_EQ(set.exit_code, 0) << set;
   ASSERT_EQ(control.size(), 4U) << control;
   EXPECT_EQ(control[0]["key"], "batch.size");
   EXPECT_EQ(control[0]["value"], "50");
