@@ -237,7 +237,7 @@ void decide_ledger(Assembly& assembly) {
 
 }  // namespace
 
-Assembly assemble(const Job& job) {
+Assembly assemble(const Job& job, Purpose purpose) {
   Assembly assembly;
   assembly.job = job;
   const auto own = std::make_shared<OwnTransactions>();
@@ -285,20 +285,26 @@ Assembly assemble(const Job& job) {
 
   look(ExitCode::source_unreachable,
        [&] { assembly.source->check_source(assembly.source_table, assembly.read); });
-  look(ExitCode::target_unreachable,
-       [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
+  if (purpose == Purpose::write) {
+    look(ExitCode::target_unreachable,
+         [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
+  }
   assembly.fingerprint = make_fingerprint(assembly);
   return assembly;
 }
 
 Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,
-                               Log& log, std::stop_token stop) {
-  return retried(backoff, clock, log, stop, [&] { return assemble(job); });
+                               Log& log, std::stop_token stop, Purpose purpose) {
+  return retried(backoff, clock, log, stop, [&] { return assemble(job, purpose); });
 }
 
 std::unique_ptr<Transform> make_transform(const Assembly& assembly) {
-  if (!assembly.plugin) return std::make_unique<Projection>(assembly.layout);
-  return std::make_unique<PluginTransform>(assembly.plugin, assembly.offer, assembly.layout);
+  return make_transform(assembly, assembly.layout);
+}
+
+std::unique_ptr<Transform> make_transform(const Assembly& assembly, const Layout& layout) {
+  if (!assembly.plugin) return std::make_unique<Projection>(layout);
+  return std::make_unique<PluginTransform>(assembly.plugin, assembly.offer, layout);
 }
 
 std::unique_ptr<Source> make_source(const Assembly& assembly) {

@@ -34,18 +34,23 @@ struct Assembly {
   Fingerprint fingerprint;
 };
 
+// What the parts are for: a role that only compares needs no right to write.
+enum class Purpose { write, compare };
+
 // Looks at the tables and binds the plugin; changes nothing. Throws Error when the run would be
 // refused: unreachable ends, missing tables, keys, privileges, a plugin that does not fit.
-Assembly assemble(const Job& job);
+Assembly assemble(const Job& job, Purpose purpose = Purpose::write);
 
 // As assemble(), but waits out a database that is not there yet.
 Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,
-                               Log& log, std::stop_token stop);
+                               Log& log, std::stop_token stop, Purpose purpose = Purpose::write);
 
 // `assembly` must outlive the parts.
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);
 std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
+// For another layout than the run's, of the same columns.
+std::unique_ptr<Transform> make_transform(const Assembly& assembly, const Layout& layout);
 RunOptions make_run_options(const Job& job);
 
 }  // namespace backfill

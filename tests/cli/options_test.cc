@@ -185,7 +185,8 @@ TEST_F(OptionsTest, NameTheOptionAndTheValueThatIsWrong) {
 
 TEST_F(OptionsTest, NameTheWordThatIsNoCommand) {
   EXPECT_EQ(refusal({"walk", "job.toml"}),
-            "there is no command \"walk\"; commands are run, plan and status");
+            "there is no command \"walk\"; commands are run, plan, status, verify and "
+            "reconcile");
 }
 
 TEST_F(OptionsTest, RefuseToGoOnAndToStartOverBeforeAnyFileIsTouched) {
