@@ -11,6 +11,7 @@
 #include "postgres/database.h"
 #include "sqlite/connection.h"
 #include "sqlite/database.h"
+#include "throttle/pause_file.h"
 
 namespace backfill {
 namespace {
@@ -312,6 +313,38 @@ std::unique_ptr<Source> make_source(const Assembly& assembly) {
                [&] { return assembly.source->make_source(assembly.read); });
 }
 
+// A source at another server than the target is looked at as well.
+LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose) {
+  LoadWatch::Parts parts;
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  if (!throttle.pause_file.empty()) {
+    parts.sensors.push_back(std::make_unique<PauseFile>(throttle.pause_file));
+  }
+  if (!throttle.enabled) return parts;
+  const auto watch = [&](const Database& database, const WatchSpec& spec) {
+    if (auto probe = database.make_probe()) parts.probes.push_back(std::move(probe));
+    for (auto& sensor : database.make_sensors(spec)) parts.sensors.push_back(std::move(sensor));
+  };
+  WatchSpec read_only;
+  read_only.is_written = false;
+  WatchSpec spec = read_only;
+  if (purpose == Purpose::write) {
+    spec.is_written = true;
+    spec.table = assembly.target_table.name;
+    spec.makes_dead_rows =
+        assembly.write.mode == WriteMode::update || assembly.write.mode == WriteMode::upsert;
+    spec.replica_lag_max = throttle.max_replica_lag;
+    spec.replicas = throttle.replicas;
+  }
+  watch(*assembly.target, spec);
+  if (assembly.source->server() != assembly.target->server()) watch(*assembly.source, read_only);
+  if (!throttle.query.empty()) {
+    parts.sensors.push_back(
+        assembly.source->make_query_sensor(throttle.query, throttle.query_limit));
+  }
+  return parts;
+}
+
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
   WriteSpec write = assembly.write;
   if (write.ledger) write.ledger->run_id = run_id;
@@ -333,7 +366,18 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
         reach(ExitCode::target_unreachable, [&] { return assembly.target->make_ledger(write); });
   }
   parts.layout = assembly.layout;
+  LoadWatch::Parts watched = make_watched(assembly, Purpose::write);
+  parts.sensors = std::move(watched.sensors);
+  parts.probes = std::move(watched.probes);
   return parts;
+}
+
+ThrottleLimits make_throttle_limits(const Job& job) {
+  ThrottleLimits limits;
+  limits.enabled = job.throttle.enabled;
+  limits.share_max = job.throttle.enabled ? job.throttle.share : 1.0;
+  limits.latency_increase_max = job.throttle.max_latency_increase;
+  return limits;
 }
 
 RunOptions make_run_options(const Job& job) {
@@ -342,7 +386,7 @@ RunOptions make_run_options(const Job& job) {
   options.sizer = {job.batch.size,      job.batch.min_size,    job.batch.max_size,
                    job.batch.max_bytes, job.batch.target_time, job.batch.adaptive};
   options.backoff.retries = job.limits.retries;
-  options.share = job.throttle.enabled ? job.throttle.share : 1.0;
+  options.throttle = make_throttle_limits(job);
   options.rejected_max = job.limits.max_rejected;
   options.rejected_share_max = job.limits.max_rejected_share;
   if (job.schedule.max_runtime) options.runtime_max = *job.schedule.max_runtime;

@@ -13,6 +13,7 @@
 #include "engine/run.h"
 #include "job/job.h"
 #include "plugin/plugin_transform.h"
+#include "throttle/load_watch.h"
 
 namespace backfill {
 
@@ -51,6 +52,9 @@ std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
 // For another layout than the run's, of the same columns.
 std::unique_ptr<Transform> make_transform(const Assembly& assembly, const Layout& layout);
+// What is to be watched while the job works: who is there besides us, and how they fare.
+LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose);
 RunOptions make_run_options(const Job& job);
+ThrottleLimits make_throttle_limits(const Job& job);
 
 }  // namespace backfill

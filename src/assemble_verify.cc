@@ -225,6 +225,7 @@ PassParts make_pass_parts(const Assembly& assembly) {
   parts.recheck_terms = make_terms(assembly, Use::recheck);
   parts.makers = make_sides(assembly, parts.terms, /*locks=*/false);
   parts.recheck_makers = make_sides(assembly, parts.recheck_terms, /*locks=*/false);
+  parts.watched = [&assembly] { return make_watched(assembly, Purpose::compare); };
   return parts;
 }
 
@@ -234,7 +235,7 @@ PassOptions make_pass_options(const Job& job) {
   options.workers = run.workers;
   options.sizer = run.sizer;
   options.backoff = run.backoff;
-  options.share = run.share;
+  options.throttle = run.throttle;
   return options;
 }
 
@@ -251,6 +252,7 @@ ReconcileParts make_reconcile_parts(Assembly& assembly, RunnerLock& lock) {
 
   ReconcileParts parts;
   parts.lock = &lock;
+  parts.watched = [&assembly] { return make_watched(assembly, Purpose::write); };
   parts.recheck_terms = make_terms(assembly, Use::recheck);
   parts.recheck_makers = make_sides(assembly, parts.recheck_terms, /*locks=*/false);
   parts.terms = make_terms(assembly, Use::repair);

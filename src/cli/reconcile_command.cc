@@ -94,7 +94,7 @@ ExitCode reconcile_command(const Options& options) {
   repairs.dry_run = options.dry_run;
   repairs.delete_extra = options.verify.delete_extra;
   repairs.repairs_max = options.verify.repairs_max;
-  repairs.share = run.share;
+  repairs.throttle = run.throttle;
   repairs.backoff = run.backoff;
   repairs.recheck.settle = options.verify.settle;
   const auto tell = [&](const Finding& finding) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/sensor.h"
 #include "core/source.h"
 #include "core/table.h"
 #include "core/target.h"
@@ -49,6 +50,16 @@ class Database {
 
   // One line for each written column whose value is converted on its way, for `plan`.
   virtual std::vector<std::string> conversions(const WriteSpec& spec) const = 0;
+
+  // Tells one server from another; the same for all of its databases.
+  virtual std::string server() const = 0;
+
+  // These connect later, in the threads that use them. The probe is none where nothing can be seen
+  // of others.
+  virtual std::unique_ptr<ForegroundProbe> make_probe() const = 0;
+  virtual std::vector<std::unique_ptr<Sensor>> make_sensors(const WatchSpec& spec) const = 0;
+  virtual std::unique_ptr<Sensor> make_query_sensor(const std::string& query,
+                                                    double limit) const = 0;
 
   // These connect at once; those without `spec` are for one run of `job`.
   virtual std::unique_ptr<Source> make_source(const ReadSpec& spec) const = 0;

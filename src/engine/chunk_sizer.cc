@@ -22,11 +22,23 @@ double growth(double factor) {
 }  // namespace
 
 ChunkSizer::ChunkSizer(const ChunkSizerOptions& options)
-    : options_(options), size_(options.size), size_for_bytes_(options.size_max) {}
+    : options_(options),
+      target_time_(options.target_time),
+      size_(options.size),
+      size_for_bytes_(options.size_max) {}
 
 std::int64_t ChunkSizer::size() const {
   const std::lock_guard lock(mutex_);
   return std::max<std::int64_t>(1, std::min(size_, size_for_bytes_));
+}
+
+void ChunkSizer::aim_at(Duration target_time) {
+  const std::lock_guard lock(mutex_);
+  if (target_time == target_time_ || !options_.adaptive) return;
+  const double factor =
+      static_cast<double>(target_time.count()) / static_cast<double>(target_time_.count());
+  target_time_ = target_time;
+  resize(factor);
 }
 
 void ChunkSizer::observe(const ChunkReport& report) {
@@ -52,7 +64,7 @@ void ChunkSizer::learn_time(const ChunkReport& report) {
   // Another size: the feedback is stale. Few rows because of `where` or a gap say nothing of time
   // unless they took long.
   const Duration time = report.times.write;
-  if (time > kOutlier * options_.target_time && report.chunk.size <= size_)
+  if (time > kOutlier * target_time_ && report.chunk.size <= size_)
     return resize(kShrinkMax);
   if (report.chunk.size != size_ || report.splits > 0 || report.chunk.keys < size_) return;
 
@@ -62,7 +74,7 @@ void ChunkSizer::learn_time(const ChunkReport& report) {
   const Duration median =
       std::max<Duration>(write_times_[kSamples / 2], std::chrono::microseconds(1));
   const double factor =
-      static_cast<double>(options_.target_time.count()) / static_cast<double>(median.count());
+      static_cast<double>(target_time_.count()) / static_cast<double>(median.count());
   if (factor > 1 - kDeadBand && factor < 1 + kDeadBand) {
     write_times_.clear();
     return;

@@ -33,6 +33,9 @@ class ChunkSizer {
 
   std::int64_t size() const;
 
+  // From now on a batch's write is to last about so long.
+  void aim_at(Duration target_time);
+
   // Learns from a chunk that is done.
   void observe(const ChunkReport& report);
 
@@ -44,6 +47,7 @@ class ChunkSizer {
   const ChunkSizerOptions options_;
   mutable std::mutex mutex_;
   // Guarded by mutex_.
+  Duration target_time_;
   std::int64_t size_;
   std::int64_t size_for_bytes_;        // the most that fits into bytes_max, as far as known
   std::vector<Duration> write_times_;  // of chunks of the present size

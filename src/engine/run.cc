@@ -17,6 +17,7 @@ constexpr Duration kHousekeeping = std::chrono::seconds(1);
 constexpr int kConfirmEvery = 5;  // rounds of housekeeping
 constexpr Duration kCancelledFor =
     std::chrono::seconds(5);  // a cancelled call that takes longer is given up
+constexpr Duration kSmallMin = std::chrono::milliseconds(5);
 constexpr std::size_t kChunksAheadPerWorker = 2;
 constexpr std::size_t kReportsAheadPerWorker = 4;
 
@@ -53,7 +54,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       done_ahead_(saved.done_ahead),
       in_doubt_(saved.in_doubt),
       sizer_(options.sizer),
-      throttle_(options.share),
+      throttle_(options.throttle.share_max, options.workers),
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       threads_left_(options.workers + 2) {  // the planner's, and one that keeps house
   Recorder::Wiring wiring{
@@ -116,12 +117,16 @@ RunOutcome Run::execute() {
          },
          chunks_, throttle_,
          [this](ChunkReport report) {
+           aim_sizer();
            if (report.chunk.mark.empty()) sizer_.observe(report);
            recorder_->record(std::move(report));
          },
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); },
          leave},
         stop_.get_token());
+    const LoadWatch watch(
+        {std::move(parts_.sensors), std::move(parts_.probes), [&pool] { pool.cancel(); }},
+        options_.throttle, throttle_, clock_, log_);
     std::jthread planning([&] {
       if (!hand_out_doubts()) {
         // Stopped before.
@@ -140,6 +145,12 @@ RunOutcome Run::execute() {
     end(Ending::failed, "", std::current_exception());
   }
   return outcome();
+}
+
+// Who waits behind a batch of ours waits as long as it lasts.
+void Run::aim_sizer() {
+  const Duration full = options_.sizer.target_time;
+  sizer_.aim_at(throttle_.is_small() ? std::min(full, std::max(full / 10, kSmallMin)) : full);
 }
 
 void Run::stop(const std::string& reason) { end(Ending::stopped, reason); }

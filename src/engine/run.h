@@ -24,6 +24,7 @@
 #include "engine/chunk_sizer.h"
 #include "engine/recorder.h"
 #include "engine/worker_pool.h"
+#include "throttle/load_watch.h"
 #include "throttle/throttle.h"
 
 namespace backfill {
@@ -32,7 +33,7 @@ struct RunOptions {
   int workers = 2;
   ChunkSizerOptions sizer;
   BackoffOptions backoff;
-  double share = 1;
+  ThrottleLimits throttle;
   std::int64_t rejected_max = 0;             // rows
   std::optional<double> rejected_share_max;  // of the rows read; instead of rejected_max
   std::optional<Duration> runtime_max;
@@ -50,6 +51,8 @@ struct RunParts {
   std::function<ChunkRunner::Parts()> make_runner_parts;  // for a worker; called in its thread
   std::unique_ptr<Ledger> ledger;                         // none: no ledger is kept
   std::unique_ptr<RunnerLock> lock;
+  std::vector<std::unique_ptr<Sensor>> sensors;
+  std::vector<std::unique_ptr<ForegroundProbe>> probes;
   Layout layout;
 };
 
@@ -79,6 +82,7 @@ class Run {
   enum class Ending { none, stopped, planned, failed };
 
   bool hand_out_doubts();
+  void aim_sizer();
   template <class Work>
   auto patiently(const Work& work);
   void plan(ChunkPlanner& planner);

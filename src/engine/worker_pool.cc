@@ -31,7 +31,7 @@ void WorkerPool::work(std::size_t worker) {
     };
     publish(runner.get());
     try {
-      work_through_queue(*runner);
+      work_through_queue(*runner, static_cast<int>(worker));
     } catch (...) {
       publish(nullptr);
       throw;
@@ -43,16 +43,17 @@ void WorkerPool::work(std::size_t worker) {
   wiring_.on_exit();
 }
 
-void WorkerPool::work_through_queue(ChunkRunner& runner) {
+void WorkerPool::work_through_queue(ChunkRunner& runner, int worker) {
   std::optional<Chunk> next;
   while (auto chunk = next ? std::move(next) : wiring_.chunks.pop(stop_)) {
+    if (!wiring_.throttle.begin(stop_, worker)) return;
     next = chunk_to_read_ahead();
     if (is_skipped("commit.first")) tell_before_it_is_done(*chunk);
     ChunkReport report = runner.run(*chunk, next, stop_);
     const Duration work = report.times.total();
     if (!is_skipped("commit.first")) wiring_.on_done(std::move(report));
-    if (!next && wiring_.chunks.is_finished()) return;
-    if (!wiring_.throttle.rest_after(work, stop_)) return;
+    const bool is_last = !next && wiring_.chunks.is_finished();
+    if (!wiring_.throttle.rest_after(is_last ? Duration::zero() : work, stop_, worker)) return;
   }
 }
 

@@ -37,7 +37,7 @@ class WorkerPool {
 
  private:
   void work(std::size_t worker);
-  void work_through_queue(ChunkRunner& runner);
+  void work_through_queue(ChunkRunner& runner, int worker);
   void tell_before_it_is_done(const Chunk& chunk);
   std::optional<Chunk> chunk_to_read_ahead();
 

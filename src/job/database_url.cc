@@ -66,7 +66,7 @@ std::string database_identity(const std::string& url) {
   Identity identity;
   if (const auto uri = parse_uri(url)) {
     identity = uri_identity(*uri);
-  } else if (const auto keywords = parse_keywords(url)) {
+  } else if (const auto keywords = parse_keywords(url); keywords && scheme_begin(url) != 0) {
     for (const auto& parameter : *keywords) identity[parameter.name] = parameter.value;
   } else {
     return without_password(url);

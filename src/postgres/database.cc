@@ -3,8 +3,11 @@
 #include <utility>
 
 #include "postgres/fence.h"
+#include "postgres/foreground_probe.h"
+#include "postgres/gauges.h"
 #include "postgres/ledger.h"
 #include "postgres/pooler.h"
+#include "postgres/query_sensor.h"
 #include "postgres/runner_lock.h"
 #include "postgres/source.h"
 #include "postgres/table.h"
@@ -17,6 +20,7 @@ PostgresDatabase::PostgresDatabase(std::string url, std::string job, const std::
                                    std::shared_ptr<OwnTransactions> own)
     : url_(std::move(url)),
       job_(std::move(job)),
+      role_(role),
       own_(std::move(own)),
       connection_(url_, job_, role, {.read_only = true}) {}
 
@@ -75,6 +79,37 @@ std::unique_ptr<Ledger> PostgresDatabase::make_ledger(const WriteSpec& spec) con
 
 std::unique_ptr<RunnerLock> PostgresDatabase::make_runner_lock() const {
   return std::make_unique<PostgresRunnerLock>(url_, job_);
+}
+
+std::string PostgresDatabase::server() const { return connection_.server(); }
+
+std::unique_ptr<ForegroundProbe> PostgresDatabase::make_probe() const {
+  return std::make_unique<PostgresForegroundProbe>(url_, job_, role_);
+}
+
+std::vector<std::unique_ptr<Sensor>> PostgresDatabase::make_sensors(const WatchSpec& spec) const {
+  std::vector<std::unique_ptr<Sensor>> sensors;
+  std::vector<std::unique_ptr<PostgresGauge>> gauges;
+  gauges.push_back(make_lock_wait_gauge(job_));
+  gauges.push_back(make_connection_gauge());
+  if (spec.is_written) {
+    const auto history = std::make_shared<WalHistory>();
+    gauges.push_back(
+        make_replication_gauge(history, spec.replica_lag_max, spec.replicas.empty()));
+    gauges.push_back(make_archiver_gauge());
+    gauges.push_back(make_slot_gauge());
+    if (spec.makes_dead_rows) gauges.push_back(make_dead_row_gauge(spec.table));
+    for (const std::string& replica : spec.replicas) {
+      sensors.push_back(make_replica_sensor(replica, job_, history, spec.replica_lag_max));
+    }
+  }
+  sensors.push_back(std::make_unique<PostgresGauges>(url_, job_, role_, std::move(gauges)));
+  return sensors;
+}
+
+std::unique_ptr<Sensor> PostgresDatabase::make_query_sensor(const std::string& query,
+                                                            double limit) const {
+  return std::make_unique<PostgresQuerySensor>(url_, job_, query, limit);
 }
 
 }  // namespace backfill

@@ -36,10 +36,15 @@ class PostgresDatabase : public Database {
   std::unique_ptr<Target> make_target(const WriteSpec& spec) const override;
   std::unique_ptr<Ledger> make_ledger(const WriteSpec& spec) const override;
   std::unique_ptr<RunnerLock> make_runner_lock() const override;
+  std::string server() const override;
+  std::unique_ptr<ForegroundProbe> make_probe() const override;
+  std::vector<std::unique_ptr<Sensor>> make_sensors(const WatchSpec& spec) const override;
+  std::unique_ptr<Sensor> make_query_sensor(const std::string& query, double limit) const override;
 
  private:
   const std::string url_;
   const std::string job_;
+  const std::string role_;
   const std::shared_ptr<OwnTransactions> own_;
   PgConnection connection_;
 };

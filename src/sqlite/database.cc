@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "sqlite/ledger.h"
 #include "sqlite/pushdown_limits.h"
+#include "sqlite/query_sensor.h"
 #include "sqlite/runner_lock.h"
 #include "sqlite/source.h"
 #include "sqlite/table.h"
@@ -69,6 +70,11 @@ std::vector<std::string> SqliteDatabase::conversions(const WriteSpec& spec) cons
     lines.push_back(column.target.name + ": " + column.column.type + " is stored as " + stored);
   }
   return lines;
+}
+
+std::unique_ptr<Sensor> SqliteDatabase::make_query_sensor(const std::string& query,
+                                                          double limit) const {
+  return std::make_unique<SqliteQuerySensor>(path_, query, limit);
 }
 
 std::unique_ptr<Source> SqliteDatabase::make_source(const ReadSpec& spec) const {

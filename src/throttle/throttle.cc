@@ -1,6 +1,7 @@
 #include "throttle/throttle.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace backfill {
 namespace {
@@ -8,57 +9,135 @@ namespace {
 constexpr double kJitter = 0.2;  // of a rest, either way
 constexpr Duration kRestMax = std::chrono::seconds(30);
 
+TimePoint present() { return std::chrono::steady_clock::now(); }
+
 }  // namespace
 
-Throttle::Throttle(double share, std::uint64_t seed) : share_(share), random_(seed) {}
+Throttle::Throttle(double share, int workers, std::uint64_t seed)
+    : workers_(workers), counted_at_(present()), random_(seed) {
+  decision_.share = share;
+  activity_.idle_since = counted_at_;
+}
 
-bool Throttle::rest_after(Duration work, std::stop_token stop) {
+bool Throttle::begin(std::stop_token stop, int worker) {
   std::unique_lock lock(mutex_);
-  const auto began = std::chrono::steady_clock::now();
+  const auto has_turn = [&] { return !is_held_back_ && part(worker) > 0; };
+  while (!stop.stop_requested() && !has_turn()) {
+    const TimePoint since = present();
+    const int changes = changes_;
+    changed_.wait(lock, stop, [&] { return changes_ != changes; });
+    count_rest(since);
+  }
+  if (stop.stop_requested()) return false;
+  const TimePoint now = present();
+  count_activity(now);
+  ++activity_.under_way;
+  return true;
+}
+
+bool Throttle::rest_after(Duration work, std::stop_token stop, int worker) {
+  std::unique_lock lock(mutex_);
+  const TimePoint began = present();
+  count_activity(began);
+  if (activity_.under_way > 0 && --activity_.under_way == 0) activity_.idle_since = began;
   // Each turn is one stretch of rest at one share; a new share starts the reckoning anew, with
   // the rest already had counted.
-  while (!stop.stop_requested()) {
-    const double share = share_;
-    const Duration had = std::chrono::steady_clock::now() - began;
-    const Duration left = rest_for(work) - had;
-    if (share > 0 && left <= Duration::zero()) break;
-    const auto share_changed = [&] { return share_ != share; };
-    const bool changed = share > 0 ? changed_.wait_for(lock, stop, left, share_changed)
-                                   : changed_.wait(lock, stop, share_changed);
-    if (!changed && share > 0) break;
+  while (!stop.stop_requested() && part(worker) > 0) {
+    const TimePoint since = present();
+    const Duration left = rest_for(work, worker) - (since - began);
+    if (left <= Duration::zero()) break;
+    const int changes = changes_;
+    const bool is_changed =
+        changed_.wait_for(lock, stop, left, [&] { return changes_ != changes; });
+    count_rest(since);
+    if (!is_changed) break;
   }
-  rested_ += std::chrono::steady_clock::now() - began;
   return !stop.stop_requested();
 }
 
-void Throttle::set_share(double share, Pressure pressure) {
+void Throttle::follow(const Decision& decision) {
   const std::lock_guard lock(mutex_);
-  share_ = std::clamp(share, 0.0, 1.0);
-  pressure_ = std::move(pressure);
+  const double share = std::clamp(decision.share, 0.0, 1.0);
+  if (share != decision_.share) ++changes_;
+  decision_ = decision;
+  decision_.share = share;
+  changed_.notify_all();
+}
+
+void Throttle::hold_back(bool is_held_back) {
+  const std::lock_guard lock(mutex_);
+  if (is_held_back != is_held_back_) ++changes_;
+  is_held_back_ = is_held_back;
   changed_.notify_all();
 }
 
 double Throttle::share() const {
   const std::lock_guard lock(mutex_);
-  return share_;
+  return decision_.share;
+}
+
+bool Throttle::is_small() const {
+  const std::lock_guard lock(mutex_);
+  return decision_.is_small;
 }
 
 Pressure Throttle::pressure() const {
   const std::lock_guard lock(mutex_);
-  return pressure_;
+  return decision_.pressure;
+}
+
+std::string Throttle::reason() const {
+  const std::lock_guard lock(mutex_);
+  return decision_.reason;
+}
+
+Throttle::Activity Throttle::activity() const {
+  const std::lock_guard lock(mutex_);
+  Activity activity = activity_;
+  const Duration passed = present() - counted_at_;
+  if (activity.under_way > 0) activity.busy += passed;
+  activity.worked += passed * activity.under_way;
+  return activity;
 }
 
 Duration Throttle::rested() const {
   const std::lock_guard lock(mutex_);
+  Duration sum{0};
+  for (const auto& [cause, rested] : rested_) sum += rested;
+  return sum;
+}
+
+std::map<std::string, Duration> Throttle::rested_by() const {
+  const std::lock_guard lock(mutex_);
   return rested_;
 }
 
-Duration Throttle::rest_for(Duration work) {
-  if (share_ >= 1) return Duration::zero();
-  if (share_ <= 0) return kRestMax;
+// 0.3 of four workers' time are two who are busy 0.6 of it, and two who wait.
+double Throttle::part(int worker) const {
+  const double wanted = decision_.share * workers_;
+  if (wanted <= 0) return 0;
+  const double at_work = std::ceil(wanted - 1e-9);
+  return worker < at_work ? std::min(1.0, wanted / at_work) : 0;
+}
+
+Duration Throttle::rest_for(Duration work, int worker) {
+  const double busy = part(worker);
+  if (busy >= 1) return Duration::zero();
   std::uniform_real_distribution<double> jitter(1 - kJitter, 1 + kJitter);
-  const double rest = static_cast<double>(work.count()) * (1 / share_ - 1) * jitter(random_);
+  const double rest = static_cast<double>(work.count()) * (1 / busy - 1) * jitter(random_);
   return std::min(Duration(static_cast<std::int64_t>(std::min(rest, 1e18))), kRestMax);
+}
+
+void Throttle::count_rest(TimePoint since) {
+  if (is_held_back_) return;
+  rested_[decision_.cause.empty() ? "share" : decision_.cause] += present() - since;
+}
+
+void Throttle::count_activity(TimePoint now) {
+  const Duration passed = now - counted_at_;
+  if (activity_.under_way > 0) activity_.busy += passed;
+  activity_.worked += passed * activity_.under_way;
+  counted_at_ = now;
 }
 
 }  // namespace backfill

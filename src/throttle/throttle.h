@@ -1,48 +1,80 @@
 // throttle/throttle.h
 //
-// Makes workers rest so that each is busy only its share of the time: after work of t comes
-// a rest of t × (1/share − 1), with a little jitter so that workers do not march in step.
-// Outside any transaction; ended at once by a stop or by a better share. At share 0 workers
-// pause. Safe from any thread.
+// Gives workers their turns, so that together they work as hard as was decided and no harder.
+// No more of them are at work than the share of all their time needs; these rest after work of t
+// for t × (1/part − 1), with a little jitter so that they do not march in step. Smooth below one
+// worker. Outside any transaction; a rest ends at once
+// with a stop or a better share. At share 0 there is a pause. Safe from any thread.
 
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <random>
 #include <stop_token>
 #include <string>
 
 #include "support/clock.h"
+#include "throttle/controller.h"
 #include "throttle/pressure.h"
 
 namespace backfill {
 
 class Throttle {
  public:
-  // `share` in 0..1; `seed` feeds the jitter.
-  explicit Throttle(double share, std::uint64_t seed = std::random_device{}());
+  // `share` in 0..1, until follow() says another; `seed` feeds the jitter.
+  explicit Throttle(double share, int workers = 1, std::uint64_t seed = std::random_device{}());
 
-  // Rests after `work`. Returns false when a stop ended it.
-  bool rest_after(Duration work, std::stop_token stop);
+  // Waits for the worker's turn; its batch then counts as ours under way until rest_after().
+  // `worker` counts from 0. False when a stop came first.
+  bool begin(std::stop_token stop, int worker = 0);
 
-  // Sets the share and why it is so; workers at rest take it up at once.
-  void set_share(double share, Pressure pressure);
+  // Rests after `work`. False when a stop ended it.
+  bool rest_after(Duration work, std::stop_token stop, int worker = 0);
 
+  // Takes up another share; workers at rest do so at once.
+  void follow(const Decision& decision);
+
+  // While true no batch is begun, so that the others can be looked at without us.
+  void hold_back(bool is_held_back);
+
+  int workers() const { return workers_; }
   double share() const;
+  bool is_small() const;
   Pressure pressure() const;
-  // All rests so far, over all workers.
+  // Why the share is not higher; empty: it is as high as may be.
+  std::string reason() const;
+
+  // Of our batches, over all workers.
+  struct Activity {
+    int under_way = 0;
+    TimePoint idle_since;  // when the last one ended
+    Duration busy{0};      // time with any under way, so far
+    Duration worked{0};    // their times, added up
+  };
+  Activity activity() const;
+
+  // All rests and pauses so far, over all workers; and by what asked for them.
   Duration rested() const;
+  std::map<std::string, Duration> rested_by() const;
 
  private:
-  Duration rest_for(Duration work);  // needs mutex_
+  double part(int worker) const;  // of its time that a worker may be busy; these need mutex_
+  Duration rest_for(Duration work, int worker);
+  void count_rest(TimePoint since);
+  void count_activity(TimePoint now);
 
+  const int workers_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   // Guarded by mutex_.
-  double share_;
-  Pressure pressure_;
-  Duration rested_{0};
+  Decision decision_;
+  bool is_held_back_ = false;
+  int changes_ = 0;  // of all that decides about turns
+  Activity activity_;
+  TimePoint counted_at_;  // of activity_
+  std::map<std::string, Duration> rested_;
   std::mt19937_64 random_;
 };
 

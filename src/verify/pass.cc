@@ -31,7 +31,7 @@ Pass::Pass(const PassParts& parts, const PassOptions& options, SavedPass saved, 
       log_(log),
       on_tick_(std::move(on_tick)),
       sizer_(options.sizer),
-      throttle_(options.share),
+      throttle_(options.throttle.share_max, options.workers),
       tasks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       results_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       pass_(std::move(saved)),
@@ -58,9 +58,9 @@ PassOutcome Pass::execute() {
     leave();
   });
   for (int worker = 0; worker < options_.workers; ++worker) {
-    threads.emplace_back([this] {
+    threads.emplace_back([this, worker] {
       try {
-        work();
+        work(worker);
       } catch (...) {
         end("", std::current_exception());
       }
@@ -68,6 +68,7 @@ PassOutcome Pass::execute() {
     });
   }
   try {
+    const LoadWatch watch(watched(), options_.throttle, throttle_, clock_, log_);
     account();
   } catch (...) {
     end("", std::current_exception());
@@ -130,7 +131,7 @@ bool Pass::plan_span(std::size_t span) {
   return all;
 }
 
-void Pass::work() {
+void Pass::work(int worker) {
   ChunkVerifier verifier(parts_.terms, parts_.makers, options_.backoff, clock_, log_);
   {
     const std::lock_guard lock(mutex_);
@@ -142,6 +143,7 @@ void Pass::work() {
   };
   try {
     while (auto task = tasks_.pop(stop_.get_token())) {
+      if (!throttle_.begin(stop_.get_token(), worker)) break;
       const ChunkSide side = task->span == 0 || parts_.terms.same_key_order ? ChunkSide::source
                                                                             : ChunkSide::target;
       Result result{task->span, verifier.verify(task->chunk, side, stop_.get_token())};
@@ -154,7 +156,7 @@ void Pass::work() {
       sizer_.observe(report);
       const Duration work = result.findings.work;
       if (!results_.push(std::move(result), {})) break;
-      if (!throttle_.rest_after(work, stop_.get_token())) break;
+      if (!throttle_.rest_after(work, stop_.get_token(), worker)) break;
     }
   } catch (...) {
     retire();
@@ -227,7 +229,7 @@ bool Pass::look_again() {
     looked_at_ = clock_.now();
     return false;
   }
-  const TimePoint began = clock_.now();
+  if (throttle_.share() <= 0) return true;
   std::vector<Suspect> left = recheck_.look(due, wall_clock_ms(), stop_.get_token());
   std::map<std::vector<std::string>, bool> stays;
   for (const Suspect& suspect : left) stays[suspect.finding.target_key.values] = true;
@@ -238,7 +240,6 @@ bool Pass::look_again() {
   }
   for (Suspect& suspect : left) step_.changed.push_back(std::move(suspect));
   save(/*always=*/true);
-  throttle_.rest_after(clock_.now() - began, stop_.get_token());
   return true;
 }
 
@@ -264,6 +265,16 @@ void Pass::watch_grace() {
   if (!stop_asked_at_ || clock_.now() - *stop_asked_at_ < options_.grace) return;
   for (ChunkVerifier* verifier : verifiers_) verifier->cancel();
   if (planner_ != nullptr) planner_->cancel();
+}
+
+// What is under way gives way to others who wait for it, and is done again.
+LoadWatch::Parts Pass::watched() {
+  LoadWatch::Parts watched = parts_.watched ? parts_.watched() : LoadWatch::Parts();
+  watched.give_way = [this] {
+    const std::lock_guard lock(mutex_);
+    for (ChunkVerifier* verifier : verifiers_) verifier->cancel();
+  };
+  return watched;
 }
 
 PassOutcome Pass::outcome() {

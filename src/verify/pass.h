@@ -26,6 +26,7 @@
 #include "engine/chunk_planner.h"
 #include "engine/chunk_sizer.h"
 #include "support/bounded_queue.h"
+#include "throttle/load_watch.h"
 #include "throttle/throttle.h"
 #include "verify/chunk_verifier.h"
 #include "verify/recheck.h"
@@ -38,7 +39,7 @@ struct PassOptions {
   ChunkSizerOptions sizer;
   BackoffOptions backoff;
   RecheckOptions recheck;
-  double share = 1;
+  ThrottleLimits throttle;
   std::uint64_t seed = 0;  // of the chunks that a sample takes
   Duration grace = std::chrono::seconds(20);
 };
@@ -48,6 +49,7 @@ struct PassParts {
   Sides::Makers makers;
   VerifyTerms recheck_terms;  // for looking at a row again, with its version
   Sides::Makers recheck_makers;
+  std::function<LoadWatch::Parts()> watched;  // what decides how hard the workers may work
 };
 
 struct PassOutcome {
@@ -89,7 +91,7 @@ class Pass {
 
   void plan();
   bool plan_span(std::size_t span);
-  void work();
+  void work(int worker);
   void account();
   void take(Result result);
   bool look_again();
@@ -98,6 +100,7 @@ class Pass {
   void leave();
   bool is_worked_off();
   void watch_grace();
+  LoadWatch::Parts watched();
   SavedSpan& span_of(std::size_t span);
   PassOutcome outcome();
 

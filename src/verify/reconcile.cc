@@ -31,7 +31,7 @@ Reconcile::Reconcile(const ReconcileParts& parts, const ReconcileOptions& option
       clock_(clock),
       log_(log),
       on_repair_(std::move(on_repair)),
-      throttle_(options.share),
+      throttle_(options.throttle.share_max),
       sides_(parts.terms, parts.makers),
       target_(options.dry_run ? nullptr : parts.target()),
       backoff_(options.backoff),
@@ -48,6 +48,9 @@ ReconcileReport Reconcile::execute(const std::stop_token& stop) {
   if (options_.dry_run) {
     show_all();
   } else {
+    LoadWatch::Parts watched = parts_.watched();
+    watched.give_way = [this] { cancel(); };
+    const LoadWatch watch(std::move(watched), options_.throttle, throttle_, clock_, log_);
     // What an earlier process repaired or found, and had no time to look at.
     look_until_settled(stop);
     for (int round = 0; round < options_.rounds_max; ++round) {
@@ -100,6 +103,7 @@ bool Reconcile::repair_all(const std::stop_token& stop) {
     }
     if (chosen.empty()) continue;
     confirm_lock();
+    if (!throttle_.begin(stop)) throw Error(ErrorKind::cancelled, "repair: stopped");
     const TimePoint began = clock_.now();
     repair(chosen, stop);
     repaired = true;

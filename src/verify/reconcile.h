@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/target.h"
+#include "throttle/load_watch.h"
 #include "throttle/throttle.h"
 #include "verify/recheck.h"
 #include "verify/verify_store.h"
@@ -27,7 +28,7 @@ struct ReconcileOptions {
   bool delete_extra = false;
   std::int64_t repairs_max = 100'000;
   int rounds_max = 3;  // of repairs, each followed by a look
-  double share = 1;
+  ThrottleLimits throttle;
   BackoffOptions backoff;
   RecheckOptions recheck;
 };
@@ -39,6 +40,7 @@ struct ReconcileParts {
   Sides::Makers makers;
   std::function<std::unique_ptr<Target>()> target;
   bool locks = false;  // the source locks the rows that it reads for a repair
+  std::function<LoadWatch::Parts()> watched;
   RunnerLock* lock = nullptr;  // the job's, held
 };
 

@@ -199,7 +199,10 @@ TEST_F(RecorderTest, SavesHowTheRunEnded) {
 }
 
 TEST_F(RecorderTest, ShowsTheThrottleAsItIs) {
-  throttle_.set_share(0.25, {0.9, "replica_lag", "replica lag 9s"});
+  Decision decision;
+  decision.share = 0.25;
+  decision.pressure = {0.9, "replica_lag", "replica lag 9s"};
+  throttle_.follow(decision);
   run_.throttled_s = 100;
   const auto recorder = make_recorder();
 

@@ -12,6 +12,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
+Decision at_share(double share) {
+  Decision decision;
+  decision.share = share;
+  return decision;
+}
+
 TEST(Throttle, NeverRestsAtFullShare) {
   Throttle throttle(1);
 
@@ -57,12 +63,12 @@ TEST(Throttle, PausesAtShareZeroUntilTheShareChanges) {
   Throttle throttle(0);
   std::atomic<bool> is_over = false;
   std::jthread worker([&] {
-    EXPECT_TRUE(throttle.rest_after(milliseconds(1), {}));
+    EXPECT_TRUE(throttle.begin({}));
     is_over = true;
   });
 
   EXPECT_FALSE(is_over);
-  throttle.set_share(1, {});
+  throttle.follow(at_share(1));
   worker.join();
 
   EXPECT_TRUE(is_over);
@@ -73,7 +79,7 @@ TEST(Throttle, EndsALongRestWhenTheShareRises) {
   const auto began = steady_clock::now();
   std::jthread worker([&] { EXPECT_TRUE(throttle.rest_after(std::chrono::hours(1), {})); });
 
-  throttle.set_share(1, {});
+  throttle.follow(at_share(1));
   worker.join();
 
   EXPECT_LT(steady_clock::now() - began, seconds(20));
@@ -84,7 +90,7 @@ TEST(Throttle, EndsARestOnAStop) {
     Throttle throttle(share);
     const auto began = steady_clock::now();
     std::jthread worker([&](std::stop_token stop) {
-      EXPECT_FALSE(throttle.rest_after(std::chrono::hours(1), stop));
+      EXPECT_FALSE(throttle.rest_after(std::chrono::hours(1), stop) && throttle.begin(stop));
     });
 
     worker.request_stop();
@@ -105,11 +111,13 @@ TEST(Throttle, DoesNotRestAfterAStop) {
 TEST(Throttle, KeepsItsShareBetweenZeroAndOneAndSaysWhy) {
   Throttle throttle(1);
 
-  throttle.set_share(-1, {1.2, "replica_lag", "replica lag 12s >= 10s"});
+  Decision decision = at_share(-1);
+  decision.pressure = {1.2, "replica_lag", "replica lag 12s >= 10s"};
+  throttle.follow(decision);
   EXPECT_EQ(throttle.share(), 0);
   EXPECT_EQ(throttle.pressure().reason, "replica lag 12s >= 10s");
 
-  throttle.set_share(7, {});
+  throttle.follow(at_share(7));
   EXPECT_EQ(throttle.share(), 1);
 }
 

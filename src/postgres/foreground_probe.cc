@@ -1,0 +1,68 @@
+#include "postgres/foreground_probe.h"
+
+namespace backfill {
+namespace {
+
+// A server that takes longer to tell is in trouble itself.
+constexpr std::chrono::milliseconds statement_timeout{5'000};
+
+// Of a session of another role, without pg_read_all_stats, it shows only whether a statement runs:
+// such a session counts as at work as long as it is there. Another backfill is no user.
+constexpr const char* others =
+    "SELECT count(*) FILTER (WHERE a.state = 'active' OR a.state IS NULL AND a.backend_xmin IS NOT "
+    "NULL), count(*) FILTER (WHERE a.state IS NULL OR a.state = 'active' OR a.state_change > "
+    "pg_catalog.clock_timestamp() - interval '1 s') FROM pg_catalog.pg_stat_activity AS a WHERE "
+    "a.datid IS NOT NULL AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, 'client backend') "
+    "= 'client backend' AND a.pid <> pg_catalog.pg_backend_pid() AND a.application_name NOT LIKE "
+    "'backfill:%'";
+
+constexpr const char* small_commit =
+    "SELECT pg_catalog.pg_logical_emit_message(true, 'backfill', '')";
+
+}  // namespace
+
+PostgresForegroundProbe::PostgresForegroundProbe(std::string url, std::string job,
+                                                 std::string server)
+    : url_(std::move(url)), job_(std::move(job)), server_(std::move(server)) {}
+
+void PostgresForegroundProbe::reconnect() {
+  auto made = std::make_unique<PgConnection>(url_, job_, server_,
+                                             PgSession{.statement_timeout = statement_timeout});
+  made->attempt("look at others' load");
+  // Plans and parses once.
+  made->command(std::string("PREPARE others AS ") + others);
+  may_commit_ = !made->query("SELECT pg_catalog.pg_is_in_recovery()").boolean(0, 0);
+  const std::lock_guard lock(mutex_);
+  connection_ = std::move(made);
+}
+
+void PostgresForegroundProbe::cancel() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (connection_) connection_->cancel();
+}
+
+ForegroundSample PostgresForegroundProbe::sample() {
+  connection_->attempt("look at others' load");
+  const PgResult now = connection_->query("EXECUTE others");
+  ForegroundSample sample;
+  sample.active = static_cast<double>(now.integer(0, 0));
+  sample.is_somebody_there = now.integer(0, 1) > 0;
+  if (sample.is_somebody_there && may_commit_) {
+    try {
+      sample.commit_seconds = commit();
+    } catch (const Error& error) {
+      // Of a role or a server that may not write.
+      if (error.kind() != ErrorKind::stop) throw;
+      may_commit_ = false;
+    }
+  }
+  return sample;
+}
+
+double PostgresForegroundProbe::commit() {
+  const auto began = std::chrono::steady_clock::now();
+  connection_->command(small_commit);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
+}  // namespace backfill

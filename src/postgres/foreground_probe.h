@@ -1,0 +1,39 @@
+// postgres/foreground_probe.h
+//
+// What others on the server feel: how many sessions are at work, of which a mean tells by Little's
+// law how long they take; and how long a commit takes, by one that writes a few bytes of log and
+// nothing else (pg_logical_emit_message: no table, no privilege, and no trace but in the log). A
+// read would see nothing of the harm that a writer does: most of it is in the commits.
+
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/sensor.h"
+#include "postgres/connection.h"
+
+namespace backfill {
+
+class PostgresForegroundProbe : public ForegroundProbe {
+ public:
+  // `server` says in messages which one is looked at: `source` or `target`.
+  PostgresForegroundProbe(std::string url, std::string job, std::string server);
+
+  std::string name() const override { return "others at the " + server_; }
+  ForegroundSample sample() override;
+  void reconnect() override;
+  void cancel() noexcept override;
+
+ private:
+  double commit();
+
+  const std::string url_;
+  const std::string job_;
+  const std::string server_;
+  std::mutex mutex_;  // guards connection_ against cancel()
+  std::unique_ptr<PgConnection> connection_;
+  bool may_commit_ = true;
+};
+
+}  // namespace backfill

@@ -1,0 +1,208 @@
+#include "throttle/controller.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace backfill {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr double kShareMin = 0.02;    // of a share that is steered; a trickle, no standstill
+constexpr double kShareStart = 0.05;  // of a run that finds others at work
+constexpr double kDoublingSeconds = 1;     // of a slow start
+constexpr double kSlowStartEnds = 0.75;    // of the limit
+constexpr double kGrowthSeconds = 30;      // from nothing to all, far below the limit
+constexpr double kGrowthNearTooMuch = 0.25;  // of that pace, near the share that was too much
+constexpr Duration kTooMuchFor = seconds(180);
+constexpr double kShrinkGain = 0.25;  // of the overshoot, a second
+constexpr double kPanicLevel = 3;     // times the limit: half at once
+constexpr Duration kPanicEvery = seconds(1);
+constexpr double kSmoothing = 1.5;  // seconds, of a level without noise
+constexpr double kSmoothingMax = 8;
+constexpr double kNoiseWanted = 0.25;  // of a level, once smoothed
+constexpr double kUnused = 0.7;       // of the share: more is no use
+
+constexpr double kBudgetSoft = 0.5;  // from here on a budget caps
+constexpr double kClear = 0.8;       // a stop ends below this part of its limit
+constexpr Duration kClearFor = seconds(3);
+constexpr Duration kStaleGrowth = seconds(3);
+constexpr Duration kStale = seconds(15);
+constexpr double kStaleHalving = 5;  // seconds
+constexpr double kShareStale = 0.05;
+
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+bool is_steering(const Signal& signal) { return signal.reading.kind == SignalKind::steering; }
+
+// At its limit, or not known though it must be.
+bool is_over(const Signal& signal) {
+  if (is_steering(signal)) return false;
+  if (signal.age > kStale) return signal.is_required;
+  return signal.reading.level >= 1 && signal.reading.share_min <= 0;
+}
+
+std::string over_words(const Signal& signal) {
+  if (signal.age <= kStale) return signal.reading.reason;
+  return fmt::format("{} is not known for {:.0f}s", signal.reading.signal, seconds_of(signal.age));
+}
+
+}  // namespace
+
+Controller::Controller() : share_(kShareStart) {}
+
+Decision Controller::step(const Readings& readings, const ThrottleLimits& limits, TimePoint now) {
+  const double passed = has_begun_ ? std::min(seconds_of(now - stepped_at_), 5.0) : 0;
+  has_begun_ = true;
+  stepped_at_ = now;
+
+  Decision decision;
+  for (const Signal& signal : readings.signals) {
+    decision.must_give_way |= signal.age < kStaleGrowth && signal.reading.must_give_way;
+    if (signal.age > kStale || signal.reading.level <= decision.pressure.level) continue;
+    decision.pressure = {signal.reading.level, signal.reading.signal, signal.reading.reason};
+  }
+  if (limits.paused) {
+    decision.share = 0;
+    decision.cause = "pause";
+    decision.reason = "paused by `backfill pause`";
+    return decision;
+  }
+  if (limits.share_max < 1) {
+    decision.share = limits.share_max;
+    decision.cause = "share";
+    decision.reason = fmt::format("throttle.share = {}", limits.share_max);
+  }
+  decision.is_small = readings.is_somebody_there;
+  if (readings.is_somebody_there) {
+    steer(readings, passed, now);
+    if (share_ < decision.share) {
+      decision.share = share_;
+      const bool is_slow = steering_.signal.empty() || level_ < kSlowStartEnds;
+      decision.cause = is_slow ? "others_at_work" : steering_.signal;
+      decision.reason = is_slow ? "others are at work; the pace rises slowly" : steering_.reason;
+    }
+  }
+  const Reading* tightest = nullptr;
+  if (const double most = cap(readings, tightest); most < decision.share) {
+    decision.share = most;
+    decision.cause = tightest->signal;
+    decision.reason = tightest->reason;
+    share_ = std::min(share_, std::max(most * 1.25, kShareMin));  // nothing winds up meanwhile
+  }
+  hold_and_free(readings, now);
+  if (!holds_.empty()) {
+    decision.share = 0;
+    decision.cause = holds_.begin()->first;
+    decision.reason = holds_.begin()->second.reason;
+  }
+  return decision;
+}
+
+void Controller::steer(const Readings& readings, double passed, TimePoint now) {
+  double level = 0;
+  double noise = 0;
+  steering_ = {};
+  bool is_stale = false;
+  bool is_long_stale = false;
+  for (const Signal& signal : readings.signals) {
+    if (!is_steering(signal)) continue;
+    is_stale |= signal.age > kStaleGrowth;
+    is_long_stale |= signal.age > kStale;
+    if (signal.age > kStaleGrowth || signal.reading.level <= level) continue;
+    level = signal.reading.level;
+    noise = signal.noise;
+    steering_ = {level, signal.reading.signal, signal.reading.reason};
+  }
+  // The noisier, the longer is looked before it is believed.
+  const double over = noise / kNoiseWanted;
+  const double smoothing = std::clamp(kSmoothing * over * over, kSmoothing, kSmoothingMax);
+  level_ += std::min(1.0, passed / smoothing) * (level - level_);
+
+  if (is_long_stale) {
+    if (share_ > kShareStale) share_ = std::max(kShareStale, share_ * std::exp2(-passed / kStaleHalving));
+    return;
+  }
+  if (level > kPanicLevel && level_ > 1.2) {
+    if (now - shrank_at_ >= kPanicEvery) shrink(0.5, now);
+  } else if (level_ > 1) {
+    const double part = std::min(kShrinkGain * passed * (level_ - 1), 0.5);
+    starts_slowly_ = false;
+    shrink(1 - part, now);
+  } else if (!is_stale && readings.busy >= kUnused * share_) {
+    if (starts_slowly_ && level_ >= kSlowStartEnds) starts_slowly_ = false;
+    if (starts_slowly_) {
+      share_ *= std::exp2(passed / kDoublingSeconds);
+    } else {
+      const bool is_near = share_ > 0.9 * too_much_ && now - too_much_at_ < kTooMuchFor;
+      share_ += passed / kGrowthSeconds * std::min(1.0, (1 - level_) / 0.5) *
+                (is_near ? kGrowthNearTooMuch : 1);
+    }
+  }
+  share_ = std::clamp(share_, kShareMin, 1.0);
+}
+
+void Controller::shrink(double factor, TimePoint now) {
+  if (now - too_much_at_ > seconds(2)) too_much_ = share_;
+  too_much_at_ = now;
+  shrank_at_ = now;
+  starts_slowly_ = false;
+  share_ = std::max(kShareMin, share_ * factor);
+}
+
+// The share that the budgets leave, and which of them.
+double Controller::cap(const Readings& readings, const Reading*& tightest) {
+  double most = 1;
+  for (const Signal& signal : readings.signals) {
+    if (signal.reading.kind != SignalKind::budget || signal.age > kStale) continue;
+    const double left = (1 - signal.reading.level) / (1 - kBudgetSoft);
+    const double part = std::clamp(left, signal.reading.share_min, 1.0);
+    if (part >= most) continue;
+    most = part;
+    tightest = &signal.reading;
+  }
+  return most;
+}
+
+void Controller::hold(const std::string& signal, const std::string& reason, TimePoint now) {
+  Hold& held = holds_.try_emplace(signal, Hold{now, reason, false}).first->second;
+  held.reason = reason;
+  held.is_clear = false;
+}
+
+// A stop that wavers does not make us stop and go.
+void Controller::hold_and_free(const Readings& readings, TimePoint now) {
+  for (const Signal& signal : readings.signals) {
+    const std::string& name = signal.reading.signal;
+    if (is_over(signal)) {
+      hold(name, over_words(signal), now);
+      continue;
+    }
+    const auto held = holds_.find(name);
+    if (held == holds_.end()) continue;
+    if (!held->second.is_clear) {
+      held->second.is_clear = signal.reading.level < kClear;
+      held->second.clear_since = now;
+    } else if (signal.reading.level >= kClear) {
+      held->second.is_clear = false;
+    }
+    const bool is_over_now = held->second.is_clear && (signal.reading.frees_at_once ||
+                                                 now - held->second.clear_since >= kClearFor);
+    if (!is_over_now) continue;
+    // After somebody's will the pace is what it was; after harm it is found anew.
+    if (!signal.reading.frees_at_once) {
+      share_ = std::min(share_, std::max(kShareStart, share_ / 2));
+    }
+    holds_.erase(held);
+  }
+  // A signal that is not there any more holds nothing.
+  std::erase_if(holds_, [&](const auto& held) {
+    return std::none_of(readings.signals.begin(), readings.signals.end(), [&](const Signal& signal) {
+      return signal.reading.signal == held.first;
+    });
+  });
+}
+
+}  // namespace backfill

@@ -1,0 +1,88 @@
+// throttle/controller.h
+//
+// How hard we may work, decided from what is known of the others. A pure step: what it is given,
+// the time among it, decides all; so it is tested against tables and a simulated server.
+//
+//   nobody else is there         full share
+//   a steering level below 1     the share grows, slowly where it was too much of late
+//   a steering level above 1     the share shrinks by what it is above, at most to half a step
+//   a budget from half on        caps the share, in a straight line to its limit
+//   a stop, or a budget's limit  no batch is begun, until it is below 80 % for some seconds
+//   a signal that cannot be read freezes growth, then shrinks the share; a budget stops
+
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/sensor.h"
+#include "support/clock.h"
+#include "throttle/pressure.h"
+
+namespace backfill {
+
+// A reading, and how old it is.
+struct Signal {
+  Reading reading;
+  Duration age{0};
+  double noise = 0;          // of a steering level: its standard error
+  bool is_required = false;  // asked for by the user, or seen before: must not be missing
+};
+
+struct Readings {
+  std::vector<Signal> signals;
+  bool is_somebody_there = true;
+  double busy = 0;  // part of the time that batches of ours ran, of late: growth is no use unless
+                    // the share is used
+};
+
+// What the user allows; may change while a run goes on.
+struct ThrottleLimits {
+  bool enabled = true;   // false: only what somebody wants counts, no measurement
+  double share_max = 1;
+  double latency_increase_max = 0.2;
+  bool paused = false;        // by `backfill pause`
+};
+
+struct Decision {
+  double share = 1;   // 0: pause
+  bool is_small = false;  // batches are to be small, so that nobody waits long behind one
+  bool must_give_way = false;  // batches under way are to end
+  Pressure pressure;           // the worst signal
+  std::string cause;  // the signal, or other cause, that the share is below what the user allows for
+  std::string reason;  // the same in words; empty: it is not
+};
+
+class Controller {
+ public:
+  Controller();
+
+  Decision step(const Readings& readings, const ThrottleLimits& limits, TimePoint now);
+
+ private:
+  struct Hold {
+    TimePoint clear_since;
+    std::string reason;
+    bool is_clear = false;
+  };
+
+  void steer(const Readings& readings, double seconds, TimePoint now);
+  static double cap(const Readings& readings, const Reading*& tightest);
+  void hold_and_free(const Readings& readings, TimePoint now);
+  void hold(const std::string& signal, const std::string& reason, TimePoint now);
+  void shrink(double factor, TimePoint now);
+
+  bool has_begun_ = false;
+  TimePoint stepped_at_;
+  double share_;            // while somebody is there
+  Pressure steering_;       // the worst steering signal
+  double level_ = 0;        // that of it, smoothed
+  bool starts_slowly_ = true;
+  double too_much_ = 2;     // the share at which it last shrank
+  TimePoint too_much_at_;
+  TimePoint shrank_at_;
+  std::map<std::string, Hold> holds_;  // by signal
+};
+
+}  // namespace backfill

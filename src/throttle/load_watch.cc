@@ -1,0 +1,271 @@
+#include "throttle/load_watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "core/error.h"
+
+namespace backfill {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kStep = milliseconds(200);
+constexpr Duration kFirstStep = milliseconds(10);  // until it is known whether anybody is there
+constexpr Duration kStepsFast = seconds(2);  // for so long at most
+constexpr Duration kGiveWayEvery = seconds(1);
+constexpr Duration kProbeInterval = milliseconds(50);
+constexpr Duration kProbeIntervalInLook = milliseconds(15);
+constexpr double kProbeCostMax = 0.05;  // part of the time that a probe may take up
+constexpr Duration kReconnectMin = milliseconds(200);
+constexpr Duration kReconnectMax = seconds(5);
+constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are not felt any more
+constexpr Duration kThere = seconds(2);          // somebody was there so lately
+constexpr Duration kBusyMemory = seconds(2);
+
+// A look at the others without us, where our batches leave no gaps.
+constexpr double kSamplesWanted = 12;
+constexpr Duration kLook = milliseconds(300);
+constexpr Duration kLookEvery = seconds(4);
+
+// Those who wait behind a batch of ours wait longer than others do on average. Of what users may
+// feel at the 99th percentile, this part is allowed on average (bench/throttle).
+constexpr double kPartOnAverage = 0.5;
+
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+LoadWatch::LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& throttle, Clock& clock,
+                     Log& log)
+    : parts_(std::move(parts)),
+      throttle_(throttle),
+      clock_(clock),
+      log_(log),
+      began_(clock.now()),
+      limits_(limits),
+      stepped_at_(began_),
+      looked_at_(began_) {
+  for (auto& sensor : parts_.sensors) {
+    sensors_.push_back({std::move(sensor), {}, began_, false});
+  }
+  for (auto& probe : parts_.probes) {
+    probes_.push_back({});
+    probes_.back().probe = std::move(probe);
+    probes_.back().sampled_at = probes_.back().somebody_at = began_;
+  }
+  throttle_.follow(controller_.step(readings(began_), limits_, began_));
+  for (WatchedSensor& watched : sensors_) {
+    threads_.emplace_back([this, &watched](const std::stop_token& stop) { watch(watched, stop); });
+  }
+  for (WatchedProbe& watched : probes_) {
+    threads_.emplace_back([this, &watched](const std::stop_token& stop) { probe(watched, stop); });
+  }
+  // Where there is nothing to watch, only the limits decide.
+  if (threads_.empty()) return;
+  threads_.emplace_back([this](const std::stop_token& stop) { steer(stop); });
+}
+
+LoadWatch::~LoadWatch() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+  for (WatchedSensor& watched : sensors_) watched.sensor->cancel();
+  for (WatchedProbe& watched : probes_) watched.probe->cancel();
+}
+
+void LoadWatch::set_limits(const ThrottleLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  limits_ = limits;
+  if (threads_.empty()) {
+    throttle_.follow(controller_.step(readings(clock_.now()), limits_, clock_.now()));
+  }
+}
+
+// Works again and again; a part that fails is connected anew, patiently: that it cannot be read
+// shows in its age.
+template <class Part, class Work>
+void LoadWatch::keep_trying(Part& part, const std::stop_token& stop, const Work& work) {
+  Duration pause = kReconnectMin;
+  bool is_connected = false;
+  bool has_told = false;
+  while (!stop.stop_requested()) {
+    try {
+      if (!is_connected) part.reconnect();
+      is_connected = true;
+      const Duration wait = work();
+      if (has_told) log_.write(LogLevel::info, "can be watched again", {{"signal", part.name()}});
+      has_told = false;
+      pause = kReconnectMin;
+      if (!clock_.wait(wait, stop)) return;
+    } catch (const Error& error) {
+      is_connected = false;
+      if (stop.stop_requested()) return;
+      if (!has_told) {
+        log_.write(LogLevel::warning, "cannot be watched",
+                   {{"signal", part.name()}, {"reason", error.what()}});
+      }
+      has_told = true;
+      if (!clock_.wait(pause, stop)) return;
+      pause = std::min(pause * 2, kReconnectMax);
+    }
+  }
+}
+
+void LoadWatch::watch(WatchedSensor& watched, const std::stop_token& stop) {
+  keep_trying(*watched.sensor, stop, [&] {
+    std::vector<Reading> readings = watched.sensor->read();
+    const std::lock_guard lock(mutex_);
+    watched.readings = std::move(readings);
+    watched.read_at = clock_.now();
+    watched.was_read = true;
+    return Duration(watched.sensor->interval());
+  });
+}
+
+void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
+  std::minstd_rand random(std::random_device{}());
+  // In no step with our batches.
+  std::uniform_real_distribution<double> jitter(0.6, 1.4);
+  keep_trying(*watched.probe, stop, [&] {
+    const Throttle::Activity before = throttle_.activity();
+    const TimePoint began = clock_.now();
+    const ForegroundSample sample = watched.probe->sample();
+    const TimePoint ended = clock_.now();
+    const Throttle::Activity after = throttle_.activity();
+    const bool had_batches = before.under_way > 0 || after.under_way > 0;
+    const bool had_none = !had_batches && after.idle_since + kSettled <= began;
+    const std::lock_guard lock(mutex_);
+    add(sample, watched, had_batches, had_none);
+    const Duration wanted = looks_since_ ? kProbeIntervalInLook : kProbeInterval;
+    const double wait = std::max(seconds_of(wanted) * jitter(random),
+                                 seconds_of(ended - began) * (looks_since_ ? 0 : 1 / kProbeCostMax / 4));
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait));
+  });
+}
+
+void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches,
+                    bool had_none) {
+  const TimePoint now = clock_.now();
+  watched.sampled_at = now;
+  if (sample.is_somebody_there) watched.somebody_at = now;
+  const bool is_first = watched.is_somebody_there && watched.somebody_at == began_;
+  watched.is_somebody_there =
+      sample.is_somebody_there || (!is_first && now - watched.somebody_at < kThere);
+  if (!watched.is_somebody_there) return;
+  if (!had_batches && !had_none) return;
+  watched.active.add(sample.active, had_batches, now);
+  if (sample.commit_seconds) watched.commits.add(*sample.commit_seconds, had_batches, now);
+}
+
+void LoadWatch::steer(const std::stop_token& stop) {
+  while (clock_.wait(is_new() ? kFirstStep : kStep, stop)) {
+    Decision decision;
+    {
+      const std::lock_guard lock(mutex_);
+      const TimePoint now = clock_.now();
+      const Throttle::Activity activity = throttle_.activity();
+      const double passed = seconds_of(now - stepped_at_);
+      const double weight = 1 - std::exp(-passed / seconds_of(kBusyMemory));
+      busy_ += weight * (seconds_of(activity.busy - activity_.busy) / passed - busy_);
+      worked_ += weight * (seconds_of(activity.worked - activity_.worked) / passed - worked_);
+      activity_ = activity;
+      stepped_at_ = now;
+      decision = controller_.step(readings(now), limits_, now);
+      look_without_us(now);
+    }
+    throttle_.follow(decision);
+    if (decision.must_give_way && clock_.now() - gave_way_at_ >= kGiveWayEvery) {
+      gave_way_at_ = clock_.now();
+      log_.write(LogLevel::info, "batches under way are ended", {{"reason", decision.reason}});
+      if (parts_.give_way) parts_.give_way();
+    }
+    tell(decision);
+  }
+}
+
+// No probe has been sampled yet.
+bool LoadWatch::is_new() {
+  const std::lock_guard lock(mutex_);
+  const auto was_sampled = [&](const auto& watched) { return watched.sampled_at != began_; };
+  return clock_.now() - began_ < kStepsFast && !std::all_of(probes_.begin(), probes_.end(), was_sampled);
+}
+
+// Batches without gaps leave nothing to compare with.
+void LoadWatch::look_without_us(TimePoint now) {
+  if (looks_since_) {
+    const bool is_quiet = activity_.under_way == 0;
+    if (!is_quiet) looks_since_ = now;
+    if (now - *looks_since_ < kLook && now - looked_at_ < kLookEvery) return;
+    looks_since_.reset();
+    looked_at_ = now;
+    throttle_.hold_back(false);
+    return;
+  }
+  const auto lacks_base = [&](const WatchedProbe& watched) {
+    return watched.is_somebody_there && watched.active.samples_without(now) < kSamplesWanted;
+  };
+  if (now - looked_at_ < kLookEvery || !limits_.enabled) return;
+  if (std::none_of(probes_.begin(), probes_.end(), lacks_base)) return;
+  looks_since_ = now;
+  looked_at_ = now;
+  throttle_.hold_back(true);
+}
+
+Readings LoadWatch::readings(TimePoint now) {
+  Readings all;
+  all.is_somebody_there = false;
+  all.busy = worked_ / throttle_.workers();
+  all.is_somebody_there = limits_.enabled && std::any_of(probes_.begin(), probes_.end(), [](const auto& watched) {
+    return watched.is_somebody_there;
+  });
+  for (const WatchedSensor& watched : sensors_) {
+    const Duration age = now - watched.read_at;
+    if (!watched.was_read && limits_.enabled) {
+      Reading missing;
+      missing.signal = watched.sensor->name();
+      all.signals.push_back({missing, age, 0, watched.sensor->is_required()});
+    }
+    for (const Reading& reading : watched.readings) {
+      if (!limits_.enabled && !reading.frees_at_once) continue;
+      all.signals.push_back({reading, age, 0, true});
+    }
+  }
+  if (!limits_.enabled) return all;
+  for (const WatchedProbe& watched : probes_) add_steering(watched, now, all);
+  return all;
+}
+
+void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Readings& all) const {
+  if (!watched.is_somebody_there) return;
+  const double limit = std::max(limits_.latency_increase_max * kPartOnAverage, 1e-3);
+  const auto add = [&](const char* signal, const Contrast& contrast, const std::string& words) {
+    const Contrast::Harm harm = contrast.harm(busy_, now);
+    Reading reading;
+    reading.signal = signal;
+    reading.kind = SignalKind::steering;
+    reading.level = std::max(0.0, harm.increase / limit);
+    reading.reason = words;
+    all.signals.push_back({reading, now - watched.sampled_at, harm.error / limit, false});
+  };
+  add("commit_latency", watched.commits,
+      fmt::format("others' commits take {:.1f} ms while our batches run, {:.1f} ms else",
+                  watched.commits.with() * 1000, watched.commits.without() * 1000));
+  add("active_sessions", watched.active,
+      fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
+                  watched.active.with(), watched.active.without()));
+}
+
+void LoadWatch::tell(const Decision& decision) {
+  const bool is_paused = decision.share <= 0;
+  if (is_paused && !is_paused_) {
+    log_.write(LogLevel::info, "paused", {{"reason", decision.reason}});
+  } else if (!is_paused && is_paused_) {
+    log_.write(LogLevel::info, "goes on", {{"share", fmt::format("{:.2f}", decision.share)}});
+  }
+  is_paused_ = is_paused;
+}
+
+}  // namespace backfill

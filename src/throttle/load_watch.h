@@ -1,0 +1,100 @@
+// throttle/load_watch.h
+//
+// Keeps an eye on the others while a run works, and tells the throttle how hard it may: a thread
+// for each sensor and probe, so that none waits for another, and one that puts what they found
+// before the controller a few times a second. Ends them all with itself.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/log.h"
+#include "core/sensor.h"
+#include "support/clock.h"
+#include "throttle/contrast.h"
+#include "throttle/controller.h"
+#include "throttle/throttle.h"
+
+namespace backfill {
+
+class LoadWatch {
+ public:
+  // What there is to be watched; nothing is connected yet.
+  struct Parts {
+    std::vector<std::unique_ptr<Sensor>> sensors;
+    std::vector<std::unique_ptr<ForegroundProbe>> probes;
+    // Ends the batches that are under way: somebody waits for them.
+    std::function<void()> give_way;
+  };
+
+  LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& throttle, Clock& clock, Log& log);
+  ~LoadWatch();
+  LoadWatch(const LoadWatch&) = delete;
+  LoadWatch& operator=(const LoadWatch&) = delete;
+
+  // From any thread.
+  void set_limits(const ThrottleLimits& limits);
+
+ private:
+  struct WatchedSensor {
+    std::unique_ptr<Sensor> sensor;
+    std::vector<Reading> readings;  // the last ones
+    TimePoint read_at;
+    bool was_read = false;
+  };
+  struct WatchedProbe {
+    std::unique_ptr<ForegroundProbe> probe;
+    Contrast commits;
+    Contrast active;
+    TimePoint sampled_at;
+    TimePoint somebody_at;
+    bool is_somebody_there = true;  // until it is known that nobody is
+    double active_on_average = 0;
+  };
+
+  void watch(WatchedSensor& watched, const std::stop_token& stop);
+  void probe(WatchedProbe& watched, const std::stop_token& stop);
+  void add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches,
+           bool had_none);
+  void steer(const std::stop_token& stop);
+  bool is_new();
+  void look_without_us(TimePoint now);
+  Readings readings(TimePoint now);
+  void add_steering(const WatchedProbe& watched, TimePoint now, Readings& readings) const;
+  void tell(const Decision& decision);
+  template <class Part, class Work>
+  void keep_trying(Part& part, const std::stop_token& stop, const Work& work);
+
+  Parts parts_;
+  Throttle& throttle_;
+  Clock& clock_;
+  Log& log_;
+  const TimePoint began_;
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  ThrottleLimits limits_;
+  std::vector<WatchedSensor> sensors_;
+  std::vector<WatchedProbe> probes_;
+
+  // The steering thread's own.
+  Controller controller_;
+  Throttle::Activity activity_;
+  double busy_ = 0;    // parts of the time, of late: with a batch of ours under way,
+  double worked_ = 0;  // and the workers' own
+  TimePoint stepped_at_;
+  std::optional<TimePoint> looks_since_;
+  TimePoint looked_at_;
+  TimePoint gave_way_at_;
+  bool is_paused_ = false;
+
+  std::vector<std::jthread> threads_;  // last: they end before the rest goes
+};
+
+}  // namespace backfill
