@@ -94,9 +94,23 @@ void Sides::transform(Expected& expected) {
 void Sides::read_range(const Chunk& chunk, Expected& expected, Batch& actual) {
   ReadAhead& target = target_reader();
   target.begin(chunk);
-  read_source(chunk, expected);
+  try {
+    read_source(chunk, expected);
+  } catch (...) {
+    drop_what_is_read(chunk, actual);
+    throw;
+  }
   side_ = ExitCode::target_unreachable;
   target.read(chunk, actual);
+}
+
+// Else it would be handed out for the next chunk, or keep it from being read ahead.
+void Sides::drop_what_is_read(const Chunk& chunk, Batch& actual) {
+  try {
+    target_->read(chunk, actual);
+  } catch (const Error&) {
+    // The source's error is the one that counts.
+  }
 }
 
 void Sides::read_source(const Chunk& chunk, Expected& expected) {

@@ -105,6 +105,7 @@ class Sides {
 
  private:
   void transform(Expected& expected);
+  void drop_what_is_read(const Chunk& chunk, Batch& actual);
   std::vector<RowDifference> judge_part(const Batch& rows, std::size_t first, std::size_t last);
   Source& source_keys();
   ReadAhead& target_reader();
