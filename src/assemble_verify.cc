@@ -86,25 +86,27 @@ void refuse_one_way_keys(const Assembly& assembly) {
     const Column& target = column.target;
     const bool same = column.column.oid == target.oid && column.column.type == target.type;
     const bool alike = column.column.kind == target.kind && target.kind != Kind::other;
-    const bool integers = is_integer(target) && (column.column.dynamic || is_integer(column.column));
+    const bool integers =
+        is_integer(target) && (column.column.dynamic || is_integer(column.column));
     const bool texts = target.kind == Kind::text && (column.column.dynamic || alike);
     if (to_sqlite || integers || texts || (!from_sqlite && (same || alike))) continue;
-    throw Error(ExitCode::unsafe,
-                fmt::format("verify {}: key column {} is {} in the source and {} in the target, so "
-                            "a row of the target cannot be looked up in the source; compare such "
-                            "tables with SQL",
-                            assembly.job.name, target.name,
-                            column.column.type.empty() ? "of any type" : column.column.type,
-                            target.type));
+    throw Error(
+        ExitCode::unsafe,
+        fmt::format("verify {}: key column {} is {} in the source and {} in the target, so "
+                    "a row of the target cannot be looked up in the source; compare such "
+                    "tables with SQL",
+                    assembly.job.name, target.name,
+                    column.column.type.empty() ? "of any type" : column.column.type, target.type));
   }
 }
 
 void refuse_what_reads_itself(const Assembly& assembly) {
   if (!assembly.layout.in_place || assembly.ledger_reason.empty()) return;
-  throw Error(ExitCode::unsafe,
-              fmt::format("verify {}: {}, so what the rows were before is gone and there is nothing "
-                          "to compare them with; write to a new column, or verify a copy",
-                          assembly.job.name, assembly.ledger_reason));
+  throw Error(
+      ExitCode::unsafe,
+      fmt::format("verify {}: {}, so what the rows were before is gone and there is nothing "
+                  "to compare them with; write to a new column, or verify a copy",
+                  assembly.job.name, assembly.ledger_reason));
 }
 
 VerifyTerms make_terms(const Assembly& assembly, Use use) {
@@ -131,6 +133,10 @@ VerifyTerms make_terms(const Assembly& assembly, Use use) {
   for (const int at : terms.sent_key())
     terms.target_key_names.push_back(layout.write[static_cast<std::size_t>(at)].target.name);
   terms.same_key_order = assembly.write.same_key_order;
+  // In mode `update` what one side lacks is not even counted there.
+  terms.is_one_database = assembly.write.from.has_value() && terms.same_key_order &&
+                          use == Use::compare && terms.source_form == KeyForm::postgres &&
+                          assembly.write.mode != WriteMode::update;
   terms.finds_missing = assembly.write.mode != WriteMode::update;
   terms.finds_extra = terms.finds_missing;
   return terms;
@@ -176,6 +182,7 @@ WriteSpec judge_spec(const Assembly& assembly, const VerifyTerms& terms) {
   spec.key = terms.sent_key();
   spec.ledger.reset();
   spec.from.reset();
+  if (terms.is_one_database) spec.from = source_spec(assembly, terms);
   spec.levels = false;
   spec.lease.reset();
   return spec;
@@ -205,7 +212,9 @@ Sides::Makers make_sides(const Assembly& assembly, const VerifyTerms& terms, boo
   makers.judge = [&assembly, spec = judge_spec(assembly, terms)] {
     return reach(ExitCode::target_unreachable, [&] { return assembly.target->make_target(spec); });
   };
-  makers.transform = [&assembly, layout = terms.layout] { return make_transform(assembly, layout); };
+  makers.transform = [&assembly, layout = terms.layout] {
+    return make_transform(assembly, layout);
+  };
   return makers;
 }
 

@@ -11,8 +11,8 @@
 namespace backfill {
 
 // Throws Error(ExitCode::unsafe) when the job cannot be verified: its transform reads what it
-// writes, so that what was there before is gone, or a key cannot be looked up on both sides; or when
-// a privilege is missing. `assembly` must outlive what is made.
+// writes, so that what was there before is gone, or a key cannot be looked up on both sides; or
+// when a privilege is missing. `assembly` must outlive what is made.
 PassParts make_pass_parts(const Assembly& assembly);
 PassOptions make_pass_options(const Job& job);
 

@@ -188,8 +188,7 @@ void add_verify(CLI::App& app) {
   verify->add_option("--sample", "random chunks only, such as 1%: no proof")->option_text("P%");
   verify->add_option("--list", "every difference as a line of JSON")->option_text("FILE");
   verify->add_option("--every", "pass after pass, one so often, such as 10m")->option_text("TIME");
-  verify->add_option("--metrics-file", "differences as Prometheus reads them")
-      ->option_text("FILE");
+  verify->add_option("--metrics-file", "differences as Prometheus reads them")->option_text("FILE");
   verify->add_option("--progress", "auto, bar, log or none")->option_text("STYLE");
 }
 
@@ -277,9 +276,9 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (command->get_name() == word) return;
   }
-  throw Error(ExitCode::usage,
-              "there is no command \"" + word + "\"; commands are run, plan, status, verify and "
-              "reconcile");
+  throw Error(ExitCode::usage, "there is no command \"" + word +
+                                   "\"; commands are run, plan, status, verify and "
+                                   "reconcile");
 }
 
 }  // namespace

@@ -20,10 +20,13 @@ constexpr int kStartRetriesMax = 5;
 void require_pass(VerifyStore& store, const Assembly& assembly, const VerifyTerms& terms) {
   const auto pass = store.load();
   const std::string& job = assembly.job.name;
-  if (!pass) throw Error(ExitCode::usage, "reconcile " + job + ": nothing was verified yet; run "
-                                              "backfill verify first");
+  if (!pass)
+    throw Error(ExitCode::usage, "reconcile " + job +
+                                     ": nothing was verified yet; run "
+                                     "backfill verify first");
   if (pass->fingerprint != verify_fingerprint(assembly, terms))
-    throw Error(ExitCode::usage, "reconcile " + job + ": the job has changed since it was verified; "
+    throw Error(ExitCode::usage, "reconcile " + job +
+                                     ": the job has changed since it was verified; "
                                      "run backfill verify again");
 }
 

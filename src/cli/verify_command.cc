@@ -73,20 +73,20 @@ SavedPass begin_pass(const Verification& work) {
   backoff.retries = std::min(backoff.retries, kStartRetriesMax);
   return retried(backoff, work.clock, work.log, work.signal.token(), [&] {
     if (auto resumed = pass_to_resume(work, fingerprint)) {
-      work.log.write(LogLevel::info, "resume verify",
-                     {{"pass_id", resumed->pass_id},
-                      {"after", resumed->source.watermark ? resumed->source.watermark->display()
-                                                          : "start"}});
+      work.log.write(
+          LogLevel::info, "resume verify",
+          {{"pass_id", resumed->pass_id},
+           {"after", resumed->source.watermark ? resumed->source.watermark->display() : "start"}});
       return *resumed;
     }
     SavedPass pass = new_pass(work, fingerprint);
     work.store.start(pass);
-    work.log.write(LogLevel::info, "verify",
-                   {{"pass_id", pass.pass_id},
-                    {"source", work.assembly.source_table.name},
-                    {"target", work.assembly.target_table.name},
-                    {"end_key", pass.source.end ? pass.source.end->display()
-                                                : "none: the table is empty"}});
+    work.log.write(
+        LogLevel::info, "verify",
+        {{"pass_id", pass.pass_id},
+         {"source", work.assembly.source_table.name},
+         {"target", work.assembly.target_table.name},
+         {"end_key", pass.source.end ? pass.source.end->display() : "none: the table is empty"}});
     return pass;
   });
 }
@@ -100,7 +100,7 @@ VerifyReport make_report(const Verification& work, const SavedPass& pass) {
   report.differences = work.store.count();
   report.first = work.store.standing(nullptr, kShownDifferences);
   report.columns = work.parts.terms.layout.write.size() - work.parts.terms.sent_key().size();
-  report.first_unclean = work.store.first_unclean();
+  report.first_unclean = work.store.first_unclean(kFirstPlaceInTarget);
   report.key_names = work.parts.terms.target_key_names;
   report.key_form = work.parts.terms.target_form;
   return report;
@@ -146,8 +146,7 @@ void write_metrics(const Options& options, const std::string& text) {
 }
 
 void show(const Verification& work, const VerifyReport& report) {
-  if (!work.options.verify.list_file.empty())
-    write_list(work.store, work.options.verify.list_file);
+  if (!work.options.verify.list_file.empty()) write_list(work.store, work.options.verify.list_file);
   if (work.options.json) {
     fmt::print("{}\n", report_json(report).dump(work.options.verify.every ? -1 : 2, ' ', false,
                                                 nlohmann::json::error_handler_t::replace));
@@ -205,10 +204,10 @@ ExitCode verify_once(const Verification& work) {
                 outcome.reason + "; mend it and go on with backfill verify --resume");
   if (outcome.exit_code == ExitCode::stopped) return ExitCode::stopped;
   const bool is_proof = report.is_clean() && !outcome.pass.sample;
-  write_metrics(work.options,
-                verify_metrics(report,
-                               is_proof ? std::optional(wall_clock_ms() / 1000) : std::nullopt,
-                               std::nullopt));
+  write_metrics(
+      work.options,
+      verify_metrics(report, is_proof ? std::optional(wall_clock_ms() / 1000) : std::nullopt,
+                     std::nullopt));
   return exit_code_of(report);
 }
 

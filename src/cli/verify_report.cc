@@ -89,15 +89,15 @@ std::string report_text(const VerifyReport& report) {
     text += fmt::format("{:<12} {}\n", name, value);
   };
   line("job", report.job);
-  line("compared", fmt::format("{} -> {}, {} columns", report.source, report.target,
-                               report.columns));
-  line("rows", fmt::format("{} of the source, {} of the target; {} compared", 
+  line("compared",
+       fmt::format("{} -> {}, {} columns", report.source, report.target, report.columns));
+  line("rows", fmt::format("{} of the source, {} of the target; {} compared",
                            count_text(counts.source_rows), count_text(counts.target_rows),
                            count_text(counts.compared)));
   if (counts.skipped > 0 || counts.rejected > 0 || counts.not_there > 0)
-    line("left out", fmt::format("{} skipped, {} rejected, {} not in the target",
-                                 count_text(counts.skipped), count_text(counts.rejected),
-                                 count_text(counts.not_there)));
+    line("left out",
+         fmt::format("{} skipped, {} rejected, {} not in the target", count_text(counts.skipped),
+                     count_text(counts.rejected), count_text(counts.not_there)));
   line("differences", fmt::format("{} missing, {} extra, {} different", count_text(found.missing),
                                   count_text(found.extra), count_text(found.different)));
   if (found.unsettled > 0)
@@ -112,11 +112,11 @@ std::string report_text(const VerifyReport& report) {
     line("sample", fmt::format("PARTIAL: {} of the chunks", percent(*report.pass.sample)));
   } else {
     const auto through = report.verified_through();
-    line("verified", through ? fmt::format("through {} of {}", through->display(),
-                                           report.pass.source.end
-                                               ? report.pass.source.end->display()
-                                               : std::string("an empty table"))
-                             : std::string("nothing yet"));
+    line("verified", through
+                         ? fmt::format("through {} of {}", through->display(),
+                                       report.pass.source.end ? report.pass.source.end->display()
+                                                              : std::string("an empty table"))
+                         : std::string("nothing yet"));
   }
   line("elapsed", duration_text(report.pass.elapsed_s));
   line("verdict", verdict(report));
@@ -127,8 +127,8 @@ std::string report_text(const VerifyReport& report) {
   const std::int64_t all = found.standing() + found.unsettled;
   const auto shown = static_cast<std::int64_t>(report.first.size());
   if (all > shown)
-    text += fmt::format("  … and {} more; --list FILE writes all of them\n",
-                        count_text(all - shown));
+    text +=
+        fmt::format("  … and {} more; --list FILE writes all of them\n", count_text(all - shown));
   return text;
 }
 
@@ -145,9 +145,9 @@ Json report_json(const VerifyReport& report) {
   json["sample"] = pass.sample ? Json(*pass.sample) : Json();
   const auto bound = report.sample_bound();
   json["differing_at_most"] = bound ? Json(*bound) : Json();
-  json["rows"] = {{"source", counts.source_rows},     {"target", counts.target_rows},
-                  {"compared", counts.compared},      {"skipped", counts.skipped},
-                  {"rejected", counts.rejected},      {"not_in_target", counts.not_there},
+  json["rows"] = {{"source", counts.source_rows}, {"target", counts.target_rows},
+                  {"compared", counts.compared},  {"skipped", counts.skipped},
+                  {"rejected", counts.rejected},  {"not_in_target", counts.not_there},
                   {"transient", counts.transient}};
   json["columns"] = report.columns;
   json["chunks"] = counts.chunks;
@@ -178,8 +178,9 @@ void write_list(VerifyStore& store, const std::filesystem::path& path) {
     last = std::move(some.back());
   }
   file.close();
-  if (!file) throw Error(ExitCode::usage, "write the list of differences to " + path.string() +
-                                              ": it cannot be written; name another file");
+  if (!file)
+    throw Error(ExitCode::usage, "write the list of differences to " + path.string() +
+                                     ": it cannot be written; name another file");
 }
 
 std::string verify_metrics(const VerifyReport& report, std::optional<std::int64_t> clean_at_s,
@@ -191,9 +192,9 @@ std::string verify_metrics(const VerifyReport& report, std::optional<std::int64_
   };
   family("backfill_discrepancies", "Rows that differ, as the last pass of verify found them.");
   const Differences& found = report.differences;
-  for (const auto& [kind, count] : {std::pair{"missing", found.missing},
-                                    std::pair{"extra", found.extra},
-                                    std::pair{"different", found.different}}) {
+  for (const auto& [kind, count] :
+       {std::pair{"missing", found.missing}, std::pair{"extra", found.extra},
+        std::pair{"different", found.different}}) {
     text += fmt::format("backfill_discrepancies{{{},kind=\"{}\"}} {}\n", job, kind, count);
   }
   family("backfill_verify_last_clean_timestamp_seconds",

@@ -23,9 +23,9 @@ enum class SignalKind {
 struct Reading {
   std::string signal;  // `replica_lag`, …
   SignalKind kind = SignalKind::budget;
-  double level = 0;     // 1 at the limit
-  std::string reason;   // `replica lag 12.4s >= 10s`, once it throttles
-  double share_min = 0;  // of a budget: what is left at its limit
+  double level = 0;            // 1 at the limit
+  std::string reason;          // `replica lag 12.4s >= 10s`, once it throttles
+  double share_min = 0;        // of a budget: what is left at its limit
   bool frees_at_once = false;  // of a stop: it is somebody's will, which does not waver
   bool must_give_way = false;  // of a stop: batches under way are to end at once
 };

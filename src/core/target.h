@@ -67,6 +67,13 @@ struct RowDifference {
   std::vector<int> columns;  // positions of those that differ, in WriteSpec::columns
 };
 
+// Of a chunk compared where both sides are.
+struct ChunkComparison {
+  std::int64_t source_rows = 0;
+  std::int64_t target_rows = 0;
+  std::int64_t differing = 0;  // in mode `update` of rows on both sides only
+};
+
 // Of a transaction.
 enum class Fate {
   committed,
@@ -134,6 +141,10 @@ class Target {
   // those that are not there or differ, in the order of the batch. Writes nothing, and is no part
   // of a transaction. A value that could not be stored is Error(reject).
   virtual std::vector<RowDifference> compare(const Batch& rows) = 0;
+
+  // Compares all rows of the chunk, as compare() does, by one statement of the database that has
+  // both sides; only where the spec says `from`. None where it cannot.
+  virtual std::optional<ChunkComparison> compare_with_source(const Chunk&) { return std::nullopt; }
 
   // Deletes the rows of these keys in the transaction begun; how many were there.
   virtual std::int64_t remove(const std::vector<Key>& keys) = 0;

@@ -64,8 +64,7 @@ void ChunkSizer::learn_time(const ChunkReport& report) {
   // Another size: the feedback is stale. Few rows because of `where` or a gap say nothing of time
   // unless they took long.
   const Duration time = report.times.write;
-  if (time > kOutlier * target_time_ && report.chunk.size <= size_)
-    return resize(kShrinkMax);
+  if (time > kOutlier * target_time_ && report.chunk.size <= size_) return resize(kShrinkMax);
   if (report.chunk.size != size_ || report.splits > 0 || report.chunk.keys < size_) return;
 
   write_times_.push_back(time);

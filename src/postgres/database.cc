@@ -94,8 +94,7 @@ std::vector<std::unique_ptr<Sensor>> PostgresDatabase::make_sensors(const WatchS
   gauges.push_back(make_connection_gauge());
   if (spec.is_written) {
     const auto history = std::make_shared<WalHistory>();
-    gauges.push_back(
-        make_replication_gauge(history, spec.replica_lag_max, spec.replicas.empty()));
+    gauges.push_back(make_replication_gauge(history, spec.replica_lag_max, spec.replicas.empty()));
     gauges.push_back(make_archiver_gauge());
     gauges.push_back(make_slot_gauge());
     if (spec.makes_dead_rows) gauges.push_back(make_dead_row_gauge(spec.table));

@@ -42,10 +42,9 @@ class LockWaitGauge : public PostgresGauge {
       const double waited = waits.is_null(0, 1) ? 0 : std::stod(waits.text(0, 1));
       reading.level = waited / kWaitMax;
       reading.must_give_way = waited >= kGiveWayAfter;
-      reading.reason = fmt::format("{} of others wait for a lock of ours, the longest for {:.1f}s",
-                                   waits.integer(0, 0) == 1 ? "a session"
-                                                            : waits.text(0, 0) + " sessions",
-                                   waited);
+      reading.reason = fmt::format(
+          "{} of others wait for a lock of ours, the longest for {:.1f}s",
+          waits.integer(0, 0) == 1 ? "a session" : waits.text(0, 0) + " sessions", waited);
     }
     return {reading};
   }
@@ -76,8 +75,8 @@ class ArchiverGauge : public PostgresGauge {
     Reading reading;
     reading.signal = "archiver";
     reading.level = waiting / kSegmentsMax;
-    reading.reason = against_limit("WAL segments that wait for the archiver:", waiting,
-                                   kSegmentsMax, "");
+    reading.reason =
+        against_limit("WAL segments that wait for the archiver:", waiting, kSegmentsMax, "");
     return {reading};
   }
 
@@ -105,9 +104,10 @@ class SlotGauge : public PostgresGauge {
       Reading reading;
       reading.signal = "slot_retention";
       reading.level = kept / std::max(1.0, (kept + left) * kPartMax);
-      reading.reason = fmt::format("replication slot {} is {:.0f} MiB behind; {:.0f} MiB more and "
-                                   "the server drops what it needs",
-                                   slots.text(row, 0), kept / (1 << 20), left / (1 << 20));
+      reading.reason = fmt::format(
+          "replication slot {} is {:.0f} MiB behind; {:.0f} MiB more and "
+          "the server drops what it needs",
+          slots.text(row, 0), kept / (1 << 20), left / (1 << 20));
       readings.push_back(reading);
     }
     return readings;
@@ -171,8 +171,8 @@ class DeadRowGauge : public PostgresGauge {
     reading.signal = "dead_rows";
     reading.level = dead / limit;
     reading.share_min = 0.25;
-    reading.reason = against_limit("dead rows of the target before autovacuum gets to them:", dead,
-                                   limit, "");
+    reading.reason =
+        against_limit("dead rows of the target before autovacuum gets to them:", dead, limit, "");
     return {reading};
   }
 
@@ -192,8 +192,8 @@ std::string against_limit(const std::string& what, double value, double limit,
                ? fmt::format("{:.1f}", shown)
                : fmt::format("{:.0f}", shown);
   };
-  return fmt::format("{} {}{} {} {}{}", what, number(value), unit, value < limit ? "of" : ">=",
-                     number(limit), unit);
+  return fmt::format("{} {}{} {} {}{}", what, number(value), unit,
+                     value < limit ? "of" : ">=", number(limit), unit);
 }
 
 std::unique_ptr<PostgresGauge> make_lock_wait_gauge(const std::string& job) {

@@ -46,7 +46,8 @@ class ReplicationGauge : public PostgresGauge {
     const PgResult rows = connection.query(
         "SELECT pg_catalog.pg_wal_lsn_diff(w.now, '0/0')::bigint, r.application_name, "
         "pg_catalog.pg_wal_lsn_diff(coalesce(r.replay_lsn, r.flush_lsn, r.sent_lsn), "
-        "'0/0')::bigint, extract(epoch FROM r.replay_lag)::float8 FROM (SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN "
+        "'0/0')::bigint, extract(epoch FROM r.replay_lag)::float8 FROM (SELECT CASE WHEN "
+        "pg_catalog.pg_is_in_recovery() THEN "
         "pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END AS now) AS w "
         "LEFT JOIN pg_catalog.pg_stat_replication AS r ON r.state IN ('streaming', 'catchup') AND "
         "r.sent_lsn IS NOT NULL");
@@ -86,7 +87,10 @@ class ReplicaSensor : public Sensor {
  public:
   ReplicaSensor(std::string url, std::string job, std::shared_ptr<const WalHistory> history,
                 milliseconds lag_max)
-      : url_(std::move(url)), job_(std::move(job)), history_(std::move(history)), lag_max_(lag_max) {}
+      : url_(std::move(url)),
+        job_(std::move(job)),
+        history_(std::move(history)),
+        lag_max_(lag_max) {}
 
   std::string name() const override { return "replica_lag"; }
   bool is_required() const override { return true; }
@@ -134,8 +138,7 @@ class ReplicaSensor : public Sensor {
 }  // namespace
 
 std::unique_ptr<PostgresGauge> make_replication_gauge(std::shared_ptr<WalHistory> history,
-                                                      milliseconds lag_max,
-                                                      bool watches_replicas) {
+                                                      milliseconds lag_max, bool watches_replicas) {
   return std::make_unique<ReplicationGauge>(std::move(history), lag_max, watches_replicas);
 }
 

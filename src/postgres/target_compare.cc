@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "postgres/key_sql.h"
 #include "postgres/target.h"
 
 namespace backfill {
@@ -9,6 +10,11 @@ namespace {
 
 // One statement's worth of keys: bounds the length of its text.
 constexpr std::size_t keys_per_statement = 1000;
+
+// Both ranges meet as a whole.
+constexpr const char* by_range =
+    "BEGIN READ ONLY; SET LOCAL enable_mergejoin = on; SET LOCAL enable_hashjoin = on; "
+    "SET LOCAL enable_nestloop = off; ";
 
 }  // namespace
 
@@ -25,9 +31,8 @@ std::vector<RowDifference> PostgresTarget::compare(const Batch& rows) {
     stage_rows(rows, 0, rows.rows());
     const PgResult found = connection_.query(sql_->compare());
     for (int row = 0; row < found.rows(); ++row) {
-      RowDifference difference{static_cast<std::size_t>(found.integer(row, 0)),
-                               found.boolean(row, 1),
-                               {}};
+      RowDifference difference{
+          static_cast<std::size_t>(found.integer(row, 0)), found.boolean(row, 1), {}};
       for (std::size_t i = 0; i < values.size() && !difference.is_missing; ++i) {
         if (found.boolean(row, static_cast<int>(i) + 2))
           difference.columns.push_back(static_cast<int>(values[i]));
@@ -40,6 +45,25 @@ std::vector<RowDifference> PostgresTarget::compare(const Batch& rows) {
   }
   rollback();
   return differences;
+}
+
+std::optional<ChunkComparison> PostgresTarget::compare_with_source(const Chunk& chunk) {
+  if (!pushdown_sql_) return std::nullopt;
+  rollback();
+  connection_.attempt("compare " + chunk.display() + " of " + spec_.table);
+  const KeySql& key = pushdown_sql_->key();
+  const std::string after = chunk.after ? key.literals(*chunk.after) : "";
+  ChunkComparison found;
+  try {
+    const PgResult row = connection_.query(
+        by_range + pushdown_sql_->compare(after, key.literals(chunk.upto), chunk));
+    found = {row.integer(0, 0), row.integer(0, 1), row.integer(0, 2)};
+  } catch (const Error&) {
+    rollback();
+    throw;
+  }
+  rollback();
+  return found;
 }
 
 std::int64_t PostgresTarget::remove(const std::vector<Key>& keys) {

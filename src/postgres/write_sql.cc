@@ -358,8 +358,7 @@ std::string WriteSql::remove(const std::vector<Key>& keys) const {
 // collations have equal values that differ. Without an equality of a type it is the bytes that
 // count, of json its text.
 std::string WriteSql::means_another(std::size_t i) const {
-  const std::string stored =
-      comparable(i, "t." + quote_identifier(spec_.columns[i].target.name));
+  const std::string stored = comparable(i, "t." + quote_identifier(spec_.columns[i].target.name));
   const std::string wanted = as_stored(i, value(i));
   switch (types_[i].kind) {
     case Kind::text:
@@ -386,6 +385,19 @@ std::string WriteSql::compare() const {
       "SELECT {} FROM (SELECT row_number() OVER (ORDER BY ctid) - 1 AS place, * FROM {}) AS s "
       "LEFT JOIN {} AS t ON {} WHERE {} ORDER BY s.place",
       join(answers, ", "), stage, spec_.table, key_matches(), join(conditions, " OR "));
+}
+
+std::string WriteSql::count_differing(const std::string& subquery, const Chunk& chunk) const {
+  const std::string stored = "t." + quote_identifier(key_.front().name);
+  const std::string wanted = "s." + staged_name(key_at_.front());
+  Names conditions{stored + " IS NULL", wanted + " IS NULL"};
+  for (const std::size_t i : values()) conditions.push_back(means_another(i));
+  return fmt::format(
+      "SELECT count({}), count({}), count(*) FILTER (WHERE {}) FROM ({}) AS s {} JOIN (SELECT * "
+      "FROM {} AS t WHERE {}) AS t ON {}",
+      wanted, stored, join(conditions, " OR "), subquery,
+      spec_.mode == WriteMode::update ? "INNER" : "FULL", spec_.table, in_chunk(chunk),
+      key_matches());
 }
 
 std::string conversion_note(const WriteColumn& column) {

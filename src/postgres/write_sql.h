@@ -65,6 +65,9 @@ class WriteSql {
   // stage, from 0, whether its key is missing, then for each of values() whether it differs by what
   // it means.
   std::string compare() const;
+  // How many rows a subquery as for write_from() has, how many the table has in the chunk, and how
+  // many of all differ.
+  std::string count_differing(const std::string& subquery, const Chunk& chunk) const;
   // Positions of the columns that are written, key and guards aside.
   std::vector<std::size_t> values() const { return with_role(WriteColumn::Role::value); }
 

@@ -46,10 +46,9 @@ void SqliteTarget::prepare_all() {
   const auto prepare = [this](const std::string& sql) {
     return sql.empty() ? std::nullopt : std::optional(connection_.prepare(sql));
   };
-  statements_.emplace(Statements{connection_.prepare("BEGIN IMMEDIATE"),
-                                 connection_.prepare("COMMIT"), prepare(sql_.insert),
-                                 prepare(sql_.update.sql), prepare(sql_.look.sql), std::nullopt,
-                                 std::nullopt, std::nullopt});
+  statements_.emplace(Statements{
+      connection_.prepare("BEGIN IMMEDIATE"), connection_.prepare("COMMIT"), prepare(sql_.insert),
+      prepare(sql_.update.sql), prepare(sql_.look.sql), std::nullopt, std::nullopt, std::nullopt});
   // A spilled page cache would shut readers out before the commit; a batch has its own bound.
   connection_.execute("PRAGMA cache_spill = OFF");
   if (spec_.from) prepare_pushdown(path.terms);
@@ -210,8 +209,8 @@ std::vector<RowDifference> SqliteTarget::compare(const Batch& rows) {
   const std::vector<std::size_t> values = value_fields(spec_);
   std::vector<RowDifference> differences;
   const auto take = [&] {
-    RowDifference found{static_cast<std::size_t>(statement->integer(0)), statement->integer(1) != 0,
-                        {}};
+    RowDifference found{
+        static_cast<std::size_t>(statement->integer(0)), statement->integer(1) != 0, {}};
     for (std::size_t i = 0; i < values.size() && !found.is_missing; ++i) {
       if (statement->integer(static_cast<int>(i) + 2) != 0)
         found.columns.push_back(static_cast<int>(values[i]));

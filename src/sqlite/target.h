@@ -81,8 +81,8 @@ class SqliteTarget : public Target {
   void write_part(const Batch& rows, std::size_t first, std::size_t last, WriteReport& total);
 
   const WriteSpec spec_;
-  const Columns columns_;  // of the tuples
-  std::vector<int> key_;   // positions in columns_
+  const Columns columns_;               // of the tuples
+  std::vector<int> key_;                // positions in columns_
   std::vector<std::string> key_terms_;  // as they are compared
   SqliteConnection connection_;
   WriteTurn turn_;

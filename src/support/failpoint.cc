@@ -139,8 +139,8 @@ const std::vector<std::string_view>& failpoint_names() {
 
 const std::vector<std::string_view>& verify_failpoint_names() {
   static const std::vector<std::string_view> names = {
-      "verify.after_compare",  "verify.before_save",   "verify.after_save",
-      "reconcile.after_read",  "reconcile.after_lock", "reconcile.after_repair",
+      "verify.after_compare", "verify.before_save",   "verify.after_save",
+      "reconcile.after_read", "reconcile.after_lock", "reconcile.after_repair",
   };
   return names;
 }

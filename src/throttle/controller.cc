@@ -10,11 +10,11 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr double kShareMin = 0.02;    // of a share that is steered; a trickle, no standstill
-constexpr double kShareStart = 0.05;  // of a run that finds others at work
-constexpr double kDoublingSeconds = 1;     // of a slow start
-constexpr double kSlowStartEnds = 0.75;    // of the limit
-constexpr double kGrowthSeconds = 30;      // from nothing to all, far below the limit
+constexpr double kShareMin = 0.02;           // of a share that is steered; a trickle, no standstill
+constexpr double kShareStart = 0.05;         // of a run that finds others at work
+constexpr double kDoublingSeconds = 1;       // of a slow start
+constexpr double kSlowStartEnds = 0.75;      // of the limit
+constexpr double kGrowthSeconds = 30;        // from nothing to all, far below the limit
 constexpr double kGrowthNearTooMuch = 0.25;  // of that pace, near the share that was too much
 constexpr Duration kTooMuchFor = seconds(180);
 constexpr double kShrinkGain = 0.25;  // of the overshoot, a second
@@ -23,7 +23,7 @@ constexpr Duration kPanicEvery = seconds(1);
 constexpr double kSmoothing = 1.5;  // seconds, of a level without noise
 constexpr double kSmoothingMax = 8;
 constexpr double kNoiseWanted = 0.25;  // of a level, once smoothed
-constexpr double kUnused = 0.7;       // of the share: more is no use
+constexpr double kUnused = 0.7;        // of the share: more is no use
 
 constexpr double kBudgetSoft = 0.5;  // from here on a budget caps
 constexpr double kClear = 0.8;       // a stop ends below this part of its limit
@@ -122,7 +122,8 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
   level_ += std::min(1.0, passed / smoothing) * (level - level_);
 
   if (is_long_stale) {
-    if (share_ > kShareStale) share_ = std::max(kShareStale, share_ * std::exp2(-passed / kStaleHalving));
+    if (share_ > kShareStale)
+      share_ = std::max(kShareStale, share_ * std::exp2(-passed / kStaleHalving));
     return;
   }
   if (level > kPanicLevel && level_ > 1.2) {
@@ -189,7 +190,7 @@ void Controller::hold_and_free(const Readings& readings, TimePoint now) {
       held->second.is_clear = false;
     }
     const bool is_over_now = held->second.is_clear && (signal.reading.frees_at_once ||
-                                                 now - held->second.clear_since >= kClearFor);
+                                                       now - held->second.clear_since >= kClearFor);
     if (!is_over_now) continue;
     // After somebody's will the pace is what it was; after harm it is found anew.
     if (!signal.reading.frees_at_once) {
@@ -199,9 +200,8 @@ void Controller::hold_and_free(const Readings& readings, TimePoint now) {
   }
   // A signal that is not there any more holds nothing.
   std::erase_if(holds_, [&](const auto& held) {
-    return std::none_of(readings.signals.begin(), readings.signals.end(), [&](const Signal& signal) {
-      return signal.reading.signal == held.first;
-    });
+    return std::none_of(readings.signals.begin(), readings.signals.end(),
+                        [&](const Signal& signal) { return signal.reading.signal == held.first; });
   });
 }
 

@@ -39,18 +39,19 @@ struct Readings {
 
 // What the user allows; may change while a run goes on.
 struct ThrottleLimits {
-  bool enabled = true;   // false: only what somebody wants counts, no measurement
+  bool enabled = true;  // false: only what somebody wants counts, no measurement
   double share_max = 1;
   double latency_increase_max = 0.2;
-  bool paused = false;        // by `backfill pause`
+  bool paused = false;  // by `backfill pause`
 };
 
 struct Decision {
-  double share = 1;   // 0: pause
-  bool is_small = false;  // batches are to be small, so that nobody waits long behind one
+  double share = 1;            // 0: pause
+  bool is_small = false;       // batches are to be small, so that nobody waits long behind one
   bool must_give_way = false;  // batches under way are to end
   Pressure pressure;           // the worst signal
-  std::string cause;  // the signal, or other cause, that the share is below what the user allows for
+  std::string
+      cause;  // the signal, or other cause, that the share is below what the user allows for
   std::string reason;  // the same in words; empty: it is not
 };
 
@@ -75,11 +76,11 @@ class Controller {
 
   bool has_begun_ = false;
   TimePoint stepped_at_;
-  double share_;            // while somebody is there
-  Pressure steering_;       // the worst steering signal
-  double level_ = 0;        // that of it, smoothed
+  double share_;       // while somebody is there
+  Pressure steering_;  // the worst steering signal
+  double level_ = 0;   // that of it, smoothed
   bool starts_slowly_ = true;
-  double too_much_ = 2;     // the share at which it last shrank
+  double too_much_ = 2;  // the share at which it last shrank
   TimePoint too_much_at_;
   TimePoint shrank_at_;
   std::map<std::string, Hold> holds_;  // by signal

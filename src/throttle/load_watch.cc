@@ -16,7 +16,7 @@ using std::chrono::seconds;
 
 constexpr Duration kStep = milliseconds(200);
 constexpr Duration kFirstStep = milliseconds(10);  // until it is known whether anybody is there
-constexpr Duration kStepsFast = seconds(2);  // for so long at most
+constexpr Duration kStepsFast = seconds(2);        // for so long at most
 constexpr Duration kGiveWayEvery = seconds(1);
 constexpr Duration kProbeInterval = milliseconds(50);
 constexpr Duration kProbeIntervalInLook = milliseconds(15);
@@ -140,8 +140,9 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const std::lock_guard lock(mutex_);
     add(sample, watched, had_batches, had_none);
     const Duration wanted = looks_since_ ? kProbeIntervalInLook : kProbeInterval;
-    const double wait = std::max(seconds_of(wanted) * jitter(random),
-                                 seconds_of(ended - began) * (looks_since_ ? 0 : 1 / kProbeCostMax / 4));
+    const double wait =
+        std::max(seconds_of(wanted) * jitter(random),
+                 seconds_of(ended - began) * (looks_since_ ? 0 : 1 / kProbeCostMax / 4));
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait));
   });
 }
@@ -190,7 +191,8 @@ void LoadWatch::steer(const std::stop_token& stop) {
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
   const auto was_sampled = [&](const auto& watched) { return watched.sampled_at != began_; };
-  return clock_.now() - began_ < kStepsFast && !std::all_of(probes_.begin(), probes_.end(), was_sampled);
+  return clock_.now() - began_ < kStepsFast &&
+         !std::all_of(probes_.begin(), probes_.end(), was_sampled);
 }
 
 // Batches without gaps leave nothing to compare with.
@@ -218,9 +220,9 @@ Readings LoadWatch::readings(TimePoint now) {
   Readings all;
   all.is_somebody_there = false;
   all.busy = worked_ / throttle_.workers();
-  all.is_somebody_there = limits_.enabled && std::any_of(probes_.begin(), probes_.end(), [](const auto& watched) {
-    return watched.is_somebody_there;
-  });
+  all.is_somebody_there =
+      limits_.enabled && std::any_of(probes_.begin(), probes_.end(),
+                                     [](const auto& watched) { return watched.is_somebody_there; });
   for (const WatchedSensor& watched : sensors_) {
     const Duration age = now - watched.read_at;
     if (!watched.was_read && limits_.enabled) {

@@ -60,8 +60,7 @@ class LoadWatch {
 
   void watch(WatchedSensor& watched, const std::stop_token& stop);
   void probe(WatchedProbe& watched, const std::stop_token& stop);
-  void add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches,
-           bool had_none);
+  void add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches, bool had_none);
   void steer(const std::stop_token& stop);
   bool is_new();
   void look_without_us(TimePoint now);

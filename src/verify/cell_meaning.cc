@@ -70,8 +70,7 @@ std::optional<std::string> text_in(const Column& column, const Value& value) {
   Column plain = column;
   plain.dynamic = false;
   plain.kind = value.kind;
-  return display_cell(plain,
-                      {value.bytes.data(), static_cast<std::int32_t>(value.bytes.size())});
+  return display_cell(plain, {value.bytes.data(), static_cast<std::int32_t>(value.bytes.size())});
 }
 
 bool are_same_reals(double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); }

@@ -41,8 +41,8 @@ class Comparison {
   const Columns expected_;
   const Columns actual_;
   const std::vector<int> key_;
-  bool is_same_form_ = true;       // of all columns: equal bytes mean equal rows
-  bool key_has_classes_ = true;    // on both sides
+  bool is_same_form_ = true;     // of all columns: equal bytes mean equal rows
+  bool key_has_classes_ = true;  // on both sides
   std::vector<Cell> expected_cells_;
   std::vector<Cell> actual_cells_;
   std::unordered_map<std::string, std::size_t> rest_;

@@ -39,12 +39,12 @@ struct Suspect {
   };
   Finding finding;
   State state = State::waiting;
-  std::string source_state;   // a digest of the source row; empty: it was not there
-  std::int64_t since_ms = 0;  // since when; of the wall clock, for it outlives the process
+  std::string source_state;     // a digest of the source row; empty: it was not there
+  std::int64_t since_ms = 0;    // since when; of the wall clock, for it outlives the process
   std::int64_t look_at_ms = 0;  // again, while it waits
-  int rounds = 0;             // how often the source row was another than before
-  std::int64_t place = 0;     // of its chunk, in key order
-  std::optional<Key> after;   // where that chunk begins, as the source spells it
+  int rounds = 0;               // how often the source row was another than before
+  std::int64_t place = 0;       // of its chunk, in key order
+  std::optional<Key> after;     // where that chunk begins, as the source spells it
 };
 
 // Of rows that were looked at.

@@ -15,8 +15,6 @@ constexpr Duration kTellInterval = std::chrono::seconds(1);
 constexpr std::size_t kSuspectsUnsaved = 5000;
 constexpr std::size_t kLooksAtOnce = 500;
 constexpr std::size_t kChunksAheadPerWorker = 2;
-// Places of the second span come after those of the first.
-constexpr std::int64_t kPlacesOfSpan = std::int64_t{1} << 48;
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -35,8 +33,9 @@ Pass::Pass(const PassParts& parts, const PassOptions& options, SavedPass saved, 
       tasks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       results_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       pass_(std::move(saved)),
-      recheck_(parts.recheck_terms, parts.recheck_makers, options.recheck, options.backoff, clock, log),
-      first_place_{pass_.source.chunks, kPlacesOfSpan + pass_.target.chunks},
+      recheck_(parts.recheck_terms, parts.recheck_makers, options.recheck, options.backoff, clock,
+               log),
+      first_place_{pass_.source.chunks, kFirstPlaceInTarget + pass_.target.chunks},
       began_(clock.now()),
       elapsed_before_s_(pass_.elapsed_s),
       saved_at_(began_),
@@ -144,8 +143,8 @@ void Pass::work(int worker) {
   try {
     while (auto task = tasks_.pop(stop_.get_token())) {
       if (!throttle_.begin(stop_.get_token(), worker)) break;
-      const ChunkSide side = task->span == 0 || parts_.terms.same_key_order ? ChunkSide::source
-                                                                            : ChunkSide::target;
+      const ChunkSide side =
+          task->span == 0 || parts_.terms.same_key_order ? ChunkSide::source : ChunkSide::target;
       Result result{task->span, verifier.verify(task->chunk, side, stop_.get_token())};
       ChunkReport report;
       report.chunk = task->chunk;
@@ -199,8 +198,7 @@ void Pass::account() {
 void Pass::take(Result result) {
   ChunkFindings& findings = result.findings;
   const std::int64_t now_ms = wall_clock_ms();
-  const auto place =
-      first_place_[result.span] + static_cast<std::int64_t>(findings.chunk.ordinal);
+  const auto place = first_place_[result.span] + static_cast<std::int64_t>(findings.chunk.ordinal);
   for (Suspect& suspect : findings.suspects) {
     recheck_.begin(suspect, now_ms);
     suspect.place = place;
@@ -245,8 +243,7 @@ bool Pass::look_again() {
 
 void Pass::save(bool always) {
   const TimePoint now = clock_.now();
-  const bool is_due =
-      now - saved_at_ >= kSaveInterval || step_.changed.size() >= kSuspectsUnsaved;
+  const bool is_due = now - saved_at_ >= kSaveInterval || step_.changed.size() >= kSuspectsUnsaved;
   if (!always && !is_due) return;
   pass_.updated_at = utc_now();
   pass_.elapsed_s = elapsed_before_s_ + seconds(now - began_);

@@ -34,6 +34,9 @@
 
 namespace backfill {
 
+// Places of suspects in the walk over the target's keys begin here.
+inline constexpr std::int64_t kFirstPlaceInTarget = std::int64_t{1} << 48;
+
 struct PassOptions {
   int workers = 2;
   ChunkSizerOptions sizer;

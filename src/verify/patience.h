@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 
+#include "core/error.h"
 #include "core/log.h"
 #include "engine/backoff.h"
 #include "verify/sides.h"

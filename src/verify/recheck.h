@@ -42,7 +42,7 @@ class Recheck {
 
  private:
   struct Seen {
-    std::string state;    // of the source row; empty: there is none
+    std::string state;  // of the source row; empty: there is none
     bool equal = true;
     FindingKind kind = FindingKind::extra;
     std::vector<std::string> columns;

@@ -36,7 +36,8 @@ Reconcile::Reconcile(const ReconcileParts& parts, const ReconcileOptions& option
       target_(options.dry_run ? nullptr : parts.target()),
       backoff_(options.backoff),
       patience_{sides_, backoff_, clock, log},
-      recheck_(parts.recheck_terms, parts.recheck_makers, options.recheck, options.backoff, clock, log) {}
+      recheck_(parts.recheck_terms, parts.recheck_makers, options.recheck, options.backoff, clock,
+               log) {}
 
 void Reconcile::cancel() noexcept {
   sides_.cancel();

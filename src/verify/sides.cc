@@ -157,6 +157,11 @@ std::vector<RowDifference> Sides::judge(const Expected& expected,
   return differences;
 }
 
+std::optional<ChunkComparison> Sides::compare_there(const Chunk& chunk) {
+  if (!terms_.is_one_database) return std::nullopt;
+  return judging().compare_with_source(chunk);
+}
+
 std::vector<RowDifference> Sides::judge_part(const Batch& rows, std::size_t first,
                                              std::size_t last) {
   if (first == 0 && last == rows.rows()) return judging().compare(rows);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/source.h"
 #include "core/target.h"
 #include "core/transform.h"
@@ -35,6 +36,8 @@ struct VerifyTerms {
   KeyForm target_form = KeyForm::postgres;
   // A chunk is the same range on both sides. Else rows are looked up by their keys.
   bool same_key_order = false;
+  // Both sides are in one database, which can compare a chunk by itself, in one moment.
+  bool is_one_database = false;
   // In mode `update` neither side need have the other's rows.
   bool finds_missing = true;
   bool finds_extra = true;
@@ -82,6 +85,9 @@ class Sides {
   // Which of `rows` of what is expected the target does not hold, by its own word. A value that
   // could not be stored is a difference of every column, or a row that is missing.
   std::vector<RowDifference> judge(const Expected& expected, const std::vector<std::size_t>& rows);
+
+  // A whole chunk by the database that has both sides; none where it cannot.
+  std::optional<ChunkComparison> compare_there(const Chunk& chunk);
 
   // Those of these rows of the target, by their places in `actual`, whose key the source has not.
   std::vector<std::size_t> not_in_source(const Batch& actual, const std::vector<std::size_t>& rows);

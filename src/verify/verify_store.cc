@@ -257,9 +257,9 @@ void VerifyStore::write_step(const Step& step) {
     Binder(remove).text(key.to_json());
     remove.run();
   }
-  auto statement = connection_.prepare(std::string("INSERT OR REPLACE INTO verify_suspect (") +
-                                       kSuspectColumns +
-                                       ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  auto statement =
+      connection_.prepare(std::string("INSERT OR REPLACE INTO verify_suspect (") + kSuspectColumns +
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const Suspect& suspect : step.changed) {
     const Finding& finding = suspect.finding;
     Binder(statement)
@@ -327,8 +327,10 @@ Differences VerifyStore::count() {
   return differences;
 }
 
-std::optional<std::optional<Key>> VerifyStore::first_unclean() {
-  auto statement = connection_.prepare("SELECT after FROM verify_suspect ORDER BY place LIMIT 1");
+std::optional<std::optional<Key>> VerifyStore::first_unclean(std::int64_t place) {
+  auto statement = connection_.prepare(
+      "SELECT after FROM verify_suspect WHERE place < ? ORDER BY place LIMIT 1");
+  statement.bind_integer(1, place);
   if (!statement.step()) return std::nullopt;
   return Reader(statement).maybe_key();
 }

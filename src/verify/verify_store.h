@@ -70,9 +70,9 @@ class VerifyStore {
   std::vector<Suspect> due(std::int64_t now_ms, std::size_t limit);
 
   Differences count();
-  // Where the first chunk with an open suspect or a difference begins; none: no chunk has any. The
-  // inner none is the start of the table.
-  std::optional<std::optional<Key>> first_unclean();
+  // Where the first chunk below `place` with an open suspect or a difference begins; none: no chunk
+  // has any. The inner none is the start of the table.
+  std::optional<std::optional<Key>> first_unclean(std::int64_t place);
 
   // At most `limit` of those that stand or are unsettled, in the order of their chunks, behind
   // `last`; null: from the first.

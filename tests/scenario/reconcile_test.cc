@@ -151,8 +151,7 @@ TEST_P(ReconcileTest, KeepsARowThatTheTargetRefusesAsADifference) {
   const ProgramEnd end = job().reconcile();
 
   EXPECT_EQ(end.exit_code, 5) << end;
-  EXPECT_EQ(job().find(),
-            (Findings{"different " + id + ",full_name", "extra 10", "extra 100000"}));
+  EXPECT_EQ(job().find(), (Findings{"different " + id + ",full_name", "extra 10", "extra 100000"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(On, ReconcileTest, ::testing::ValuesIn(all_ends()),

@@ -15,8 +15,10 @@ class TypedCopy {
  public:
   TypedCopy(const Ends& ends, const std::string& source_columns, const std::string& target_columns)
       : source_(make_playground(ends.source)), target_(make_playground(ends.target)) {
-    source_->execute("CREATE TABLE things (id bigint NOT NULL PRIMARY KEY, " + source_columns + ")");
-    target_->execute("CREATE TABLE copies (id bigint NOT NULL PRIMARY KEY, " + target_columns + ")");
+    source_->execute("CREATE TABLE things (id bigint NOT NULL PRIMARY KEY, " + source_columns +
+                     ")");
+    target_->execute("CREATE TABLE copies (id bigint NOT NULL PRIMARY KEY, " + target_columns +
+                     ")");
     job_ = std::make_unique<JobOnDisk>(std::map<std::string, std::string>{
         {"source.url", toml_string(source_->url())},
         {"source.table", toml_string(source_->table("things"))},
@@ -36,8 +38,9 @@ class TypedCopy {
   Findings differing() {
     const ProgramEnd end = job_->call("verify", {"--settle=0s", "--json"});
     EXPECT_TRUE(end.exit_code == 0 || end.exit_code == 5) << end;
+    const nlohmann::json json = json_of(end);
     Findings findings;
-    for (const auto& finding : json_of(end)["first_differences"]) {
+    for (const auto& finding : json["first_differences"]) {
       std::string text = finding["key"][0].get<std::string>();
       for (const auto& column : finding["columns"]) text += " " + column.get<std::string>();
       findings.insert(text);
@@ -76,8 +79,7 @@ TEST(VerifyMeaningTest, BetweenPostgresTypesIsTheTypesOwnEquality) {
       "UPDATE copies SET amount = 1.50001, code = 'ac' WHERE id = 1; "
       "UPDATE copies SET name = ' ', tags = '{\"\"}', address = '::2' WHERE id = 2; "
       "UPDATE copies SET name = '', doc = 'null' WHERE id = 3");
-  EXPECT_EQ(copy.differing(),
-            (Findings{"1 amount code", "2 name tags address", "3 doc name"}));
+  EXPECT_EQ(copy.differing(), (Findings{"1 amount code", "2 name tags address", "3 doc name"}));
 }
 
 TEST(VerifyMeaningTest, OfWhatTheTargetRoundsIsWhatItWouldStore) {
@@ -105,7 +107,7 @@ TEST(VerifyMeaningTest, FromSqliteIsWhatPostgresMakesOfIt) {
       "INSERT INTO things VALUES "
       "(1, 1.5, 1, '2024-03-01 10:00:00', '12345678-1234-5678-1234-56789ABCDEF0', "
       "'{\"b\": 1, \"a\": 2}', 'Ann', x'00ff'), "
-      "(2, 2, 0, 1700000000, NULL, '[1.0]', '', x'')");
+      "(2, 2, 0, '2024-03-01', NULL, '[1.0]', '', x'')");
   copy.copy();
   EXPECT_EQ(copy.differing(), Findings());
 
@@ -144,7 +146,8 @@ TEST(VerifyMeaningTest, OfTextKeysFindsNeighboursOfEveryCollation) {
     source->execute("CREATE TABLE words (word text NOT NULL PRIMARY KEY, n integer)");
     target->execute("CREATE TABLE copies (word text NOT NULL PRIMARY KEY, n integer)");
     std::string rows;
-    for (const char* word : {"a", "A", "ab", "a b", "a-b", "Ab", "ä", "b", "B", "_", "", "'", "z z"})
+    for (const char* word :
+         {"a", "A", "ab", "a b", "a-b", "Ab", "ä", "b", "B", "_", "", "'", "z z"})
       rows += std::string(rows.empty() ? "" : ", ") + "(" + sql_text(word) + ", 1)";
     source->execute("INSERT INTO words VALUES " + rows);
     const JobOnDisk job({{"source.url", toml_string(source->url())},
@@ -155,9 +158,10 @@ TEST(VerifyMeaningTest, OfTextKeysFindsNeighboursOfEveryCollation) {
     ASSERT_EQ(job.run().exit_code, 0);
     EXPECT_EQ(job.call("verify", {"--settle=0s"}).exit_code, 0);
 
-    target->execute("DELETE FROM copies WHERE word IN ('A', 'a-b'); "
-                    "INSERT INTO copies VALUES ('a_b', 1), ('aB', 1); "
-                    "UPDATE copies SET n = 2 WHERE word = 'ä'");
+    target->execute(
+        "DELETE FROM copies WHERE word IN ('A', 'a-b'); "
+        "INSERT INTO copies VALUES ('a_b', 1), ('aB', 1); "
+        "UPDATE copies SET n = 2 WHERE word = 'ä'");
     const ProgramEnd end = job.call("verify", {"--settle=0s", "--json"});
 
     EXPECT_EQ(end.exit_code, 5) << end;
@@ -171,13 +175,14 @@ TEST(VerifyMeaningTest, OfTextKeysFindsNeighboursOfEveryCollation) {
 TEST(VerifyMeaningTest, LooksUpRowsByKeysOfManyTypes) {
   for (const char* type : {"numeric", "uuid", "date", "timestamptz", "inet", "bytea", "float8"}) {
     SCOPED_TRACE(type);
-    const std::string value =
-        type == std::string("uuid") ? "('00000000-0000-0000-0000-0000000000' || (10 + i))::uuid"
-        : type == std::string("date") ? "date '2024-01-01' + i"
-        : type == std::string("timestamptz") ? "timestamptz '2024-01-01 00:00Z' + i * interval '1 h'"
-        : type == std::string("inet") ? "inet '10.0.0.0' + i"
-        : type == std::string("bytea") ? "int4send(i)"
-                                       : std::string("(i + 0.5)::") + type;
+    const std::string value = type == std::string("uuid")
+                                  ? "('00000000-0000-0000-0000-0000000000' || (10 + i))::uuid"
+                              : type == std::string("date") ? "date '2024-01-01' + i"
+                              : type == std::string("timestamptz")
+                                  ? "timestamptz '2024-01-01 00:00Z' + i * interval '1 h'"
+                              : type == std::string("inet")  ? "inet '10.0.0.0' + i"
+                              : type == std::string("bytea") ? "int4send(i)"
+                                                             : std::string("(i + 0.5)::") + type;
     const auto source = make_playground(Engine::postgres);
     const auto target = make_playground(Engine::postgres);
     source->execute(std::string("CREATE TABLE things (k ") + type + " PRIMARY KEY, n integer)");

@@ -38,7 +38,8 @@ TEST_P(VerifyModesTest, RowsThatInsertMissingLeftAloneAreDifferentAllTheSame) {
 
 TEST_P(VerifyModesTest, ATargetRowWhoseSourceRowIsOutsideOfTheJobIsNotExtra) {
   VerifyJob job(GetParam(), 0, {{"source.where", "\"full_name <> 'Bob'\""}});
-  job.source().execute("INSERT INTO people (id, full_name) VALUES (1, 'Ann'), (2, 'Bob'), (9, 'Z')");
+  job.source().execute(
+      "INSERT INTO people (id, full_name) VALUES (1, 'Ann'), (2, 'Bob'), (9, 'Z')");
   job.copy();
   job.target().execute("INSERT INTO copies (id, full_name) VALUES (2, 'Rob'), (3, 'Nobody')");
 
@@ -65,13 +66,13 @@ INSTANTIATE_TEST_SUITE_P(On, VerifyModesTest, ::testing::ValuesIn(all_ends()),
 
 // Rows that verify holds for suspect and has not made up its mind about.
 int waiting_suspects(const std::string& checkpoint) {
-  SqliteConnection connection(checkpoint, SqliteConnection::Mode::read_only);
   try {
+    SqliteConnection connection(checkpoint, SqliteConnection::Mode::read_only);
     auto statement =
         connection.prepare("SELECT count(*) FROM verify_suspect WHERE state = 'waiting'");
     return statement.step() ? static_cast<int>(statement.integer(0)) : 0;
   } catch (const Error&) {
-    return 0;  // the table is not there yet
+    return 0;  // neither the file nor the table may be there yet
   }
 }
 
@@ -81,8 +82,8 @@ TEST_P(VerifyModesTest, AWriteUnderWayIsNoDifference) {
   job.target().execute("DELETE FROM copies WHERE id = 7");
   job.target().execute("INSERT INTO copies (id) VALUES (1)");
   const std::string file = (job.job().folder() / "late.jsonl").string();
-  Program verify({BACKFILL_PROGRAM, "verify", job.job().file(), "--settle=10s", "--json", "--list",
-                  file});
+  Program verify(
+      {BACKFILL_PROGRAM, "verify", job.job().file(), "--settle=10s", "--json", "--list", file});
   ASSERT_TRUE(wait_until([&] { return waiting_suspects(job.job().checkpoint()) == 2; }))
       << verify.err();
 

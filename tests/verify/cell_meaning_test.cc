@@ -39,12 +39,8 @@ std::string wide(void (*write)(char*, Value), std::size_t size, Value value) {
   return bytes;
 }
 
-Sample int32(std::int32_t value) {
-  return of_kind(Kind::int32, wide(wire::write_int32, 4, value));
-}
-Sample int64(std::int64_t value) {
-  return of_kind(Kind::int64, wide(wire::write_int64, 8, value));
-}
+Sample int32(std::int32_t value) { return of_kind(Kind::int32, wide(wire::write_int32, 4, value)); }
+Sample int64(std::int64_t value) { return of_kind(Kind::int64, wide(wire::write_int64, 8, value)); }
 Sample real(double value) { return of_kind(Kind::float64, wide(wire::write_float64, 8, value)); }
 Sample text(const std::string& value) { return of_kind(Kind::text, value); }
 Sample null_text() { return {text("").column, "", true}; }
@@ -80,11 +76,11 @@ TEST(CellMeaningTest, TakesIntegersOfEveryWidthByTheirValue) {
 }
 
 TEST(CellMeaningTest, TakesNumericsByTheirValueAndNotByTheirScale) {
-  EXPECT_TRUE(same(numeric({1, 5000}, 0, 1), numeric({1, 5000}, 0, 2)));    // 1.5 and 1.50
-  EXPECT_FALSE(same(numeric({1, 5000}, 0, 1), numeric({1, 5100}, 0, 2)));   // 1.5 and 1.51
-  EXPECT_TRUE(same(numeric({}, 0, 0), numeric({}, 0, 2)));                  // 0 and 0.00
-  EXPECT_FALSE(same(numeric({1}, 1, 0), numeric({1}, 0, 0)));               // 10000 and 1
-  EXPECT_FALSE(same(numeric({1}, 0, 0), numeric({1}, 0, 0, 0x4000)));       // 1 and -1
+  EXPECT_TRUE(same(numeric({1, 5000}, 0, 1), numeric({1, 5000}, 0, 2)));   // 1.5 and 1.50
+  EXPECT_FALSE(same(numeric({1, 5000}, 0, 1), numeric({1, 5100}, 0, 2)));  // 1.5 and 1.51
+  EXPECT_TRUE(same(numeric({}, 0, 0), numeric({}, 0, 2)));                 // 0 and 0.00
+  EXPECT_FALSE(same(numeric({1}, 1, 0), numeric({1}, 0, 0)));              // 10000 and 1
+  EXPECT_FALSE(same(numeric({1}, 0, 0), numeric({1}, 0, 0, 0x4000)));      // 1 and -1
 }
 
 TEST(CellMeaningTest, TakesZeroForMinusZeroAndNanForNan) {

@@ -15,9 +15,7 @@ namespace {
 
 using Rows = std::map<std::int64_t, std::string>;
 
-Batch batch_of(const Rows& rows) {
-  return make_batch({rows.begin(), rows.end()});
-}
+Batch batch_of(const Rows& rows) { return make_batch({rows.begin(), rows.end()}); }
 
 Columns id_and_value() { return {int64_column("id"), text_column("value")}; }
 
