@@ -231,9 +231,9 @@ VerifyFlags verify_flags(const CLI::App& command) {
   if (const auto value = given(command, "--list")) flags.list_file = value->value;
   if (const auto value = given(command, "--settle"))
     flags.settle = time_of(*value, std::chrono::milliseconds(0));
-  const std::string name = command.get_name();
-  if (name == "verify" && given(command, "--metrics-file"))
-    flags.metrics_file = given(command, "--metrics-file")->value;
+  const bool verifies = command.get_name() == "verify";
+  if (const auto value = given(command, "--metrics-file"); value && verifies)
+    flags.metrics_file = value->value;
   if (const auto value = given(command, "--every"))
     flags.every = time_of(*value, std::chrono::milliseconds(1));
   flags.delete_extra = is_set(command, "--delete-extra");

@@ -131,18 +131,19 @@ PassOutcome run_pass(const Verification& work) {
   return outcome;
 }
 
-// A reader of the file sees the old or the new one, never a half.
-void write_metrics(const Options& options, const std::string& text) {
-  if (options.verify.metrics_file.empty()) return;
-  const std::filesystem::path fresh = options.verify.metrics_file + ".new";
+// A reader of the file sees the old or the new one, never a half. Without it the pass says what it
+// found all the same.
+void write_metrics(const Verification& work, const std::string& text) {
+  const std::string& path = work.options.verify.metrics_file;
+  if (path.empty()) return;
+  const std::filesystem::path fresh = path + ".new";
   std::ofstream file(fresh, std::ios::trunc);
   file << text;
   file.close();
   std::error_code failure;
-  if (file) std::filesystem::rename(fresh, options.verify.metrics_file, failure);
+  if (file) std::filesystem::rename(fresh, path, failure);
   if (!file || failure)
-    throw Error(ExitCode::usage, "write metrics to " + options.verify.metrics_file +
-                                     ": it cannot be written; name another file");
+    work.log.write(LogLevel::warning, "the metrics file cannot be written", {{"file", path}});
 }
 
 void show(const Verification& work, const VerifyReport& report) {
@@ -179,10 +180,10 @@ ExitCode watch(const Verification& work, Duration every) {
       if (report.is_clean() && !outcome.pass.sample) clean_at_s = wall_clock_ms() / 1000;
       const double hours =
           std::chrono::duration<double, std::ratio<3600>>(work.clock.now() - began).count();
-      write_metrics(work.options,
-                    verify_metrics(report, clean_at_s,
-                                   hours > 0 ? std::optional(static_cast<double>(drift) / hours)
-                                             : std::nullopt));
+      write_metrics(
+          work, verify_metrics(
+                    report, clean_at_s,
+                    hours > 0 ? std::optional(static_cast<double>(drift) / hours) : std::nullopt));
     } else {
       // A server may be away for longer than one pass's retries.
       work.log.write(LogLevel::error, "the pass failed; the next one begins as planned",

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "sqlite/connection.h"
 #include "verify_job.h"
 
@@ -111,6 +113,26 @@ TEST_P(VerifyModesTest, StopsOnASignalAndGoesOn) {
   EXPECT_EQ(end.exit_code, 75) << end;
   EXPECT_NE(end.out.find("--resume"), std::string::npos) << end;
   EXPECT_EQ(job.find({"--resume"}), (Findings{"missing 7"}));
+}
+
+TEST_P(VerifyModesTest, WatchesPassAfterPassAndTellsPrometheus) {
+  VerifyJob job(GetParam(), 100);
+  job.copy();
+  const std::string metrics = (job.job().folder() / "verify.prom").string();
+  const auto says = [&](const std::string& text) {
+    return wait_until([&] { return read_file(metrics).find(text) != std::string::npos; });
+  };
+  Program verify({BACKFILL_PROGRAM, "verify", job.job().file(), "--settle=0s", "--every=50ms",
+                  "--metrics-file", metrics});
+
+  EXPECT_TRUE(says("backfill_discrepancies{job=\"job\",kind=\"missing\"} 0\n")) << verify.err();
+  EXPECT_EQ(read_file(metrics).find("last_clean_timestamp_seconds{job=\"job\"} 0\n"),
+            std::string::npos);
+  job.target().execute("DELETE FROM copies WHERE id = 7");
+  EXPECT_TRUE(says("backfill_discrepancies{job=\"job\",kind=\"missing\"} 1\n")) << verify.err();
+  verify.send(SIGTERM);
+
+  EXPECT_EQ(verify.wait().exit_code, 5);
 }
 
 TEST_P(VerifyModesTest, OneOfAJobAtATime) {

@@ -26,9 +26,13 @@ class RecheckTest : public ::testing::Test {
     terms_.target_key_names = {"id"};
     terms_.same_key_order = true;
     Sides::Makers makers;
-    makers.source = [this] { return std::make_unique<FakeSource>(source_, script_, source_options()); };
+    makers.source = [this] {
+      return std::make_unique<FakeSource>(source_, script_, source_options());
+    };
     makers.source_keys = makers.source;
-    makers.target = [this] { return std::make_unique<FakeSource>(target_, script_, source_options()); };
+    makers.target = [this] {
+      return std::make_unique<FakeSource>(target_, script_, source_options());
+    };
     makers.judge = [this] {
       FakeTarget::Options options;
       options.layout = terms_.layout;
@@ -38,8 +42,8 @@ class RecheckTest : public ::testing::Test {
     RecheckOptions options;
     options.settle = std::chrono::milliseconds(kSettleMs);
     options.rounds_max = 3;
-    recheck_ = std::make_unique<Recheck>(terms_, makers, options,
-                                         BackoffOptions{10, std::chrono::milliseconds(1)}, clock_, log_);
+    recheck_ = std::make_unique<Recheck>(
+        terms_, makers, options, BackoffOptions{10, std::chrono::milliseconds(1)}, clock_, log_);
   }
 
   static FakeSource::Options source_options() { return {}; }
