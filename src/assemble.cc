@@ -236,6 +236,15 @@ void decide_ledger(Assembly& assembly) {
   if (wanted) assembly.write.ledger = LedgerSpec{assembly.job.name, ""};
 }
 
+// A query that cannot work is told before the run, not by a pause that never ends.
+void try_query(const Assembly& assembly) {
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  if (!throttle.enabled || throttle.query.empty()) return;
+  const auto sensor = assembly.source->make_query_sensor(throttle.query, throttle.query_limit);
+  sensor->reconnect();
+  sensor->read();
+}
+
 }  // namespace
 
 Assembly assemble(const Job& job, Purpose purpose) {
@@ -290,6 +299,7 @@ Assembly assemble(const Job& job, Purpose purpose) {
     look(ExitCode::target_unreachable,
          [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
   }
+  look(ExitCode::source_unreachable, [&] { try_query(assembly); });
   assembly.fingerprint = make_fingerprint(assembly);
   return assembly;
 }

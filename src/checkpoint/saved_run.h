@@ -63,4 +63,10 @@ struct SavedRun {
 // Names in order, values as text: what decides which rows become what.
 using FingerprintFields = std::map<std::string, std::string>;
 
+// The state as people see it: a run that is at work but waits for others is paused.
+inline RunState visible_state(const SavedRun& run) {
+  const bool waits = run.state == RunState::running && run.share <= 0;
+  return waits ? RunState::paused : run.state;
+}
+
 }  // namespace backfill

@@ -37,6 +37,7 @@ Status read_status(const Options& options) {
     status.run->state = RunState::stopped;
     status.run->reason = "its process is gone; run again with --resume";
   }
+  if (status.run) status.run->state = visible_state(*status.run);
   return status;
 }
 

@@ -160,6 +160,7 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   run_.batch_size = wiring_.batch_size();
   run_.share = wiring_.throttle.share();
   run_.throttled_s = throttled_before_s_ + seconds(wiring_.throttle.rested());
+  if (run_.state == RunState::running) run_.reason = wiring_.throttle.reason();
   const Pressure pressure = wiring_.throttle.pressure();
   run_.pressure_signal = pressure.signal;
   run_.pressure.reset();

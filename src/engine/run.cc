@@ -17,7 +17,7 @@ constexpr Duration kHousekeeping = std::chrono::seconds(1);
 constexpr int kConfirmEvery = 5;  // rounds of housekeeping
 constexpr Duration kCancelledFor =
     std::chrono::seconds(5);  // a cancelled call that takes longer is given up
-constexpr Duration kSmallMin = std::chrono::milliseconds(5);
+constexpr Duration kSmallMin = std::chrono::milliseconds(1);
 constexpr std::size_t kChunksAheadPerWorker = 2;
 constexpr std::size_t kReportsAheadPerWorker = 4;
 
@@ -54,7 +54,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       done_ahead_(saved.done_ahead),
       in_doubt_(saved.in_doubt),
       sizer_(options.sizer),
-      throttle_(options.throttle.share_max, options.workers),
+      throttle_(0, options.workers),  // until it is known what there is to watch
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       threads_left_(options.workers + 2) {  // the planner's, and one that keeps house
   Recorder::Wiring wiring{
@@ -150,7 +150,7 @@ RunOutcome Run::execute() {
 // Who waits behind a batch of ours waits as long as it lasts.
 void Run::aim_sizer() {
   const Duration full = options_.sizer.target_time;
-  sizer_.aim_at(throttle_.is_small() ? std::min(full, std::max(full / 10, kSmallMin)) : full);
+  sizer_.aim_at(throttle_.is_small() ? std::min(full, std::max(full / 33, kSmallMin)) : full);
 }
 
 void Run::stop(const std::string& reason) { end(Ending::stopped, reason); }

@@ -45,8 +45,11 @@ void WorkerPool::work(std::size_t worker) {
 
 void WorkerPool::work_through_queue(ChunkRunner& runner, int worker) {
   std::optional<Chunk> next;
-  while (auto chunk = next ? std::move(next) : wiring_.chunks.pop(stop_)) {
-    if (!wiring_.throttle.begin(stop_, worker)) return;
+  // Who waits for its turn has no chunk in hand: the watermark would wait for it.
+  while (next || wiring_.throttle.wait_for_turn(stop_, worker)) {
+    auto chunk = next ? std::move(next) : wiring_.chunks.pop(stop_);
+    if (!chunk) return wiring_.throttle.end_of_work();
+    if (!wiring_.throttle.begin(stop_)) return;
     next = chunk_to_read_ahead();
     if (is_skipped("commit.first")) tell_before_it_is_done(*chunk);
     ChunkReport report = runner.run(*chunk, next, stop_);

@@ -113,7 +113,6 @@ class Loading {
   [[noreturn]] void refuse_value(const char* name, const std::string& message) const;
   void check_batch() const;
   void check_target() const;
-  void check_throttle() const;
   void check_table(const char* name, const std::string& url, const std::string& table) const;
 
   const std::string file_;  // as it was given, for messages
@@ -259,12 +258,6 @@ void Loading::check_target() const {
   }
 }
 
-void Loading::check_throttle() const {
-  if (!job.throttle.query.empty() && given("throttle.query_limit") == nullptr) {
-    refuse_value("throttle.query", "needs throttle.query_limit, the answer that is too much");
-  }
-}
-
 void Loading::check() {
   check_table("source.table", job.source.url, job.source.table);
   if (given("target.table") != nullptr) {
@@ -272,7 +265,6 @@ void Loading::check() {
   }
   check_batch();
   check_target();
-  check_throttle();
 }
 
 void Loading::list_settings() {

@@ -338,7 +338,7 @@ std::vector<JobKey> throttle_keys() {
            [](Job& job, const Value& value) {
              return put(job.throttle.query_limit, number_in(value, 0, number_max));
            },
-       .when_unset = "none"},
+       .when_unset = "none: any number above 0, or true, pauses"},
       {.name = "throttle.pause_file",
        .takes = Takes::path,
        .allowed = "the path of a file",

@@ -7,11 +7,11 @@ namespace {
 constexpr std::chrono::milliseconds statement_timeout{5'000};
 
 // Of a session of another role, without pg_read_all_stats, it shows only whether a statement runs:
-// such a session counts as at work as long as it is there. Another backfill is no user.
+// such a session counts as there as long as it is. Another backfill is no user.
 constexpr const char* others =
     "SELECT count(*) FILTER (WHERE a.state = 'active' OR a.state IS NULL AND a.backend_xmin IS NOT "
-    "NULL), count(*) FILTER (WHERE a.state IS NULL OR a.state = 'active' OR a.state_change > "
-    "pg_catalog.clock_timestamp() - interval '1 s') FROM pg_catalog.pg_stat_activity AS a WHERE "
+    "NULL), count(*) FILTER (WHERE a.state IS NULL), max(a.state_change)::text FROM "
+    "pg_catalog.pg_stat_activity AS a WHERE "
     "a.datid IS NOT NULL AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, 'client backend') "
     "= 'client backend' AND a.pid <> pg_catalog.pg_backend_pid() AND a.application_name NOT LIKE "
     "'backfill:%'";
@@ -31,6 +31,7 @@ void PostgresForegroundProbe::reconnect() {
   made->attempt("look at others' load");
   // Plans and parses once.
   made->command(std::string("PREPARE others AS ") + others);
+  changed_.reset();
   may_commit_ = !made->query("SELECT pg_catalog.pg_is_in_recovery()").boolean(0, 0);
   const std::lock_guard lock(mutex_);
   connection_ = std::move(made);
@@ -46,7 +47,11 @@ ForegroundSample PostgresForegroundProbe::sample() {
   const PgResult now = connection_->query("EXECUTE others");
   ForegroundSample sample;
   sample.active = static_cast<double>(now.integer(0, 0));
-  sample.is_somebody_there = now.integer(0, 1) > 0;
+  // Who has begun or ended something since the last look was at work meanwhile.
+  const std::string changed = now.text(0, 2);
+  const bool has_changed = changed_ && *changed_ != changed && !changed.empty();
+  changed_ = changed;
+  sample.is_somebody_there = sample.active > 0 || now.integer(0, 1) > 0 || has_changed;
   if (sample.is_somebody_there && may_commit_) {
     try {
       sample.commit_seconds = commit();

@@ -34,6 +34,7 @@ class PostgresForegroundProbe : public ForegroundProbe {
   std::mutex mutex_;  // guards connection_ against cancel()
   std::unique_ptr<PgConnection> connection_;
   bool may_commit_ = true;
+  std::optional<std::string> changed_;  // when others last began or ended something
 };
 
 }  // namespace backfill

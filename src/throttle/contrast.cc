@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace backfill {
 namespace {
@@ -12,6 +13,9 @@ constexpr Duration kMemoryWith = std::chrono::seconds(4);
 constexpr Duration kMemoryWithout = std::chrono::seconds(15);
 constexpr double kSamplesEnough = 8;
 constexpr double kOutlier = 6;  // times the mean without us: a machine that stalled tells nothing
+
+constexpr std::size_t kRecent = 200;
+constexpr std::size_t kRecentEnough = 20;
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -52,22 +56,35 @@ double RecentMean::variance_of_mean(TimePoint now) const {
   return variance / (count - 1);
 }
 
+void SlowestTenth::add(double value) {
+  recent_.push_back(value);
+  if (recent_.size() > kRecent) recent_.pop_front();
+  if (recent_.size() < kRecentEnough) return;
+  std::vector<double> sorted(recent_.begin(), recent_.end());
+  const auto at = static_cast<std::size_t>(static_cast<double>(sorted.size()) * (1 - kPart));
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(at), sorted.end());
+  threshold_ = sorted[at];
+}
+
 Contrast::Contrast() : with_(kMemoryWith), without_(kMemoryWithout) {}
 
+Contrast::Contrast(double without)
+    : fixed_(without), with_(kMemoryWith), without_(kMemoryWithout) {}
+
 void Contrast::add(double value, bool ours, TimePoint now) {
-  const bool has_base = without_.samples(now) >= kSamplesEnough && without_.mean() > 0;
+  const bool has_base = !fixed_ && without_.samples(now) >= kSamplesEnough && without_.mean() > 0;
   const double counted = has_base ? std::min(value, kOutlier * without_.mean()) : value;
   (ours ? with_ : without_).add(counted, now);
 }
 
 bool Contrast::is_known(TimePoint now) const {
   return with_.samples(now) >= kSamplesEnough && without_.samples(now) >= kSamplesEnough &&
-         without_.mean() > 0;
+         without() > 0;
 }
 
 Contrast::Harm Contrast::harm(double busy, TimePoint now) const {
   if (!is_known(now)) return {};
-  const double base = without_.mean();
+  const double base = without();
   const double spread =
       std::sqrt(with_.variance_of_mean(now) + without_.variance_of_mean(now)) / base;
   return {busy * (with_.mean() / base - 1), busy * spread};

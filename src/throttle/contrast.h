@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -38,9 +39,26 @@ class RecentMean {
   double sum_squared_ = 0;
 };
 
+// What separates the slowest tenth of recent values from the others.
+class SlowestTenth {
+ public:
+  void add(double value);
+  // None while there are too few values to tell.
+  std::optional<double> threshold() const { return threshold_; }
+
+  static constexpr double kPart = 0.1;
+
+ private:
+  std::deque<double> recent_;
+  std::optional<double> threshold_;
+};
+
 class Contrast {
  public:
   Contrast();
+
+  // What it is without us may be known already, as of a part of the samples that is fixed.
+  explicit Contrast(double without);
 
   // `ours`: a batch of ours ran meanwhile; without one, none did for a while.
   void add(double value, bool ours, TimePoint now);
@@ -51,7 +69,7 @@ class Contrast {
   double samples_without(TimePoint now) const { return without_.samples(now); }
 
   double with() const { return with_.mean(); }
-  double without() const { return without_.mean(); }
+  double without() const { return fixed_ ? *fixed_ : without_.mean(); }
 
   struct Harm {
     double increase = 0;  // 0.2: a fifth worse for others, over all their time
@@ -61,6 +79,7 @@ class Contrast {
   Harm harm(double busy, TimePoint now) const;
 
  private:
+  const std::optional<double> fixed_;
   RecentMean with_;
   RecentMean without_;
 };

@@ -23,7 +23,11 @@ constexpr Duration kPanicEvery = seconds(1);
 constexpr double kSmoothing = 1.5;  // seconds, of a level without noise
 constexpr double kSmoothingMax = 8;
 constexpr double kNoiseWanted = 0.25;  // of a level, once smoothed
+<<<<<<< HEAD
 constexpr double kUnused = 0.7;        // of the share: more is no use
+=======
+constexpr double kUnused = 0.5;        // of the share: more is no use
+>>>>>>> main
 
 constexpr double kBudgetSoft = 0.5;  // from here on a budget caps
 constexpr double kClear = 0.8;       // a stop ends below this part of its limit
@@ -40,11 +44,15 @@ bool is_steering(const Signal& signal) { return signal.reading.kind == SignalKin
 // At its limit, or not known though it must be.
 bool is_over(const Signal& signal) {
   if (is_steering(signal)) return false;
+  if (!signal.is_known) return signal.is_required;
   if (signal.age > kStale) return signal.is_required;
   return signal.reading.level >= 1 && signal.reading.share_min <= 0;
 }
 
 std::string over_words(const Signal& signal) {
+  if (!signal.is_known && signal.age <= kStale) {
+    return signal.reading.signal + " is not known yet";
+  }
   if (signal.age <= kStale) return signal.reading.reason;
   return fmt::format("{} is not known for {:.0f}s", signal.reading.signal, seconds_of(signal.age));
 }
@@ -98,6 +106,11 @@ Decision Controller::step(const Readings& readings, const ThrottleLimits& limits
     decision.cause = holds_.begin()->first;
     decision.reason = holds_.begin()->second.reason;
   }
+  // What the share is low for is shown, whatever else there is.
+  for (const Signal& signal : readings.signals) {
+    if (signal.reading.signal != decision.cause) continue;
+    decision.pressure = {signal.reading.level, signal.reading.signal, decision.reason};
+  }
   return decision;
 }
 
@@ -109,7 +122,7 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
   bool is_long_stale = false;
   for (const Signal& signal : readings.signals) {
     if (!is_steering(signal)) continue;
-    is_stale |= signal.age > kStaleGrowth;
+    is_stale |= signal.age > kStaleGrowth || !signal.is_known;
     is_long_stale |= signal.age > kStale;
     if (signal.age > kStaleGrowth || signal.reading.level <= level) continue;
     level = signal.reading.level;
@@ -167,10 +180,12 @@ double Controller::cap(const Readings& readings, const Reading*& tightest) {
   return most;
 }
 
-void Controller::hold(const std::string& signal, const std::string& reason, TimePoint now) {
-  Hold& held = holds_.try_emplace(signal, Hold{now, reason, false}).first->second;
-  held.reason = reason;
+void Controller::hold(const Signal& signal, TimePoint now) {
+  Hold& held = holds_[signal.reading.signal];
+  held.clear_since = now;
+  held.reason = over_words(signal);
   held.is_clear = false;
+  held.frees_at_once = signal.reading.frees_at_once || !signal.is_known;
 }
 
 // A stop that wavers does not make us stop and go.
@@ -178,7 +193,7 @@ void Controller::hold_and_free(const Readings& readings, TimePoint now) {
   for (const Signal& signal : readings.signals) {
     const std::string& name = signal.reading.signal;
     if (is_over(signal)) {
-      hold(name, over_words(signal), now);
+      hold(signal, now);
       continue;
     }
     const auto held = holds_.find(name);
@@ -189,11 +204,15 @@ void Controller::hold_and_free(const Readings& readings, TimePoint now) {
     } else if (signal.reading.level >= kClear) {
       held->second.is_clear = false;
     }
+<<<<<<< HEAD
     const bool is_over_now = held->second.is_clear && (signal.reading.frees_at_once ||
+=======
+    const bool is_over_now = held->second.is_clear && (held->second.frees_at_once ||
+>>>>>>> main
                                                        now - held->second.clear_since >= kClearFor);
     if (!is_over_now) continue;
     // After somebody's will the pace is what it was; after harm it is found anew.
-    if (!signal.reading.frees_at_once) {
+    if (!held->second.frees_at_once) {
       share_ = std::min(share_, std::max(kShareStart, share_ / 2));
     }
     holds_.erase(held);

@@ -27,6 +27,7 @@ struct Signal {
   Reading reading;
   Duration age{0};
   double noise = 0;          // of a steering level: its standard error
+  bool is_known = true;      // false of a steering level: not enough was seen yet
   bool is_required = false;  // asked for by the user, or seen before: must not be missing
 };
 
@@ -66,12 +67,13 @@ class Controller {
     TimePoint clear_since;
     std::string reason;
     bool is_clear = false;
+    bool frees_at_once = false;
   };
 
   void steer(const Readings& readings, double seconds, TimePoint now);
   static double cap(const Readings& readings, const Reading*& tightest);
   void hold_and_free(const Readings& readings, TimePoint now);
-  void hold(const std::string& signal, const std::string& reason, TimePoint now);
+  void hold(const Signal& signal, TimePoint now);
   void shrink(double factor, TimePoint now);
 
   bool has_begun_ = false;

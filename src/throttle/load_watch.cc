@@ -19,22 +19,19 @@ constexpr Duration kFirstStep = milliseconds(10);  // until it is known whether 
 constexpr Duration kStepsFast = seconds(2);        // for so long at most
 constexpr Duration kGiveWayEvery = seconds(1);
 constexpr Duration kProbeInterval = milliseconds(50);
-constexpr Duration kProbeIntervalInLook = milliseconds(15);
-constexpr double kProbeCostMax = 0.05;  // part of the time that a probe may take up
+constexpr Duration kProbeIntervalInHurry = milliseconds(15);  // while too little is known
+constexpr double kRestAfterProbe = 9;  // times as long as it took, on a server that is slow to tell
 constexpr Duration kReconnectMin = milliseconds(200);
 constexpr Duration kReconnectMax = seconds(5);
 constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are not felt any more
+constexpr int kSamplesToTell = 3;                // that nobody is there
 constexpr Duration kThere = seconds(2);          // somebody was there so lately
-constexpr Duration kBusyMemory = seconds(2);
+constexpr Duration kBusyMemory = milliseconds(700);
 
 // A look at the others without us, where our batches leave no gaps.
 constexpr double kSamplesWanted = 12;
 constexpr Duration kLook = milliseconds(300);
 constexpr Duration kLookEvery = seconds(4);
-
-// Those who wait behind a batch of ours wait longer than others do on average. Of what users may
-// feel at the 99th percentile, this part is allowed on average (bench/throttle).
-constexpr double kPartOnAverage = 0.5;
 
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -139,10 +136,17 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const bool had_none = !had_batches && after.idle_since + kSettled <= began;
     const std::lock_guard lock(mutex_);
     add(sample, watched, had_batches, had_none);
+<<<<<<< HEAD
     const Duration wanted = looks_since_ ? kProbeIntervalInLook : kProbeInterval;
     const double wait =
         std::max(seconds_of(wanted) * jitter(random),
                  seconds_of(ended - began) * (looks_since_ ? 0 : 1 / kProbeCostMax / 4));
+=======
+    const bool hurries = looks_since_ || !watched.active.is_known(ended);
+    const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
+    const double wait = std::max(seconds_of(wanted) * jitter(random),
+                                 seconds_of(ended - began) * (hurries ? 1 : kRestAfterProbe));
+>>>>>>> main
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait));
   });
 }
@@ -152,13 +156,20 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   const TimePoint now = clock_.now();
   watched.sampled_at = now;
   if (sample.is_somebody_there) watched.somebody_at = now;
-  const bool is_first = watched.is_somebody_there && watched.somebody_at == began_;
+  ++watched.samples;
+  // At first nobody was seen, and nothing is known.
+  const bool was_seen = watched.somebody_at != began_;
   watched.is_somebody_there =
-      sample.is_somebody_there || (!is_first && now - watched.somebody_at < kThere);
+      was_seen ? now - watched.somebody_at < kThere : watched.samples < kSamplesToTell;
   if (!watched.is_somebody_there) return;
   if (!had_batches && !had_none) return;
   watched.active.add(sample.active, had_batches, now);
-  if (sample.commit_seconds) watched.commits.add(*sample.commit_seconds, had_batches, now);
+  watched.shows_commits = sample.commit_seconds.has_value();
+  if (!sample.commit_seconds) return;
+  if (!had_batches) watched.slow.add(*sample.commit_seconds);
+  if (const auto slow = watched.slow.threshold()) {
+    watched.commits.add(*sample.commit_seconds > *slow ? 1 : 0, had_batches, now);
+  }
 }
 
 void LoadWatch::steer(const std::stop_token& stop) {
@@ -168,7 +179,7 @@ void LoadWatch::steer(const std::stop_token& stop) {
       const std::lock_guard lock(mutex_);
       const TimePoint now = clock_.now();
       const Throttle::Activity activity = throttle_.activity();
-      const double passed = seconds_of(now - stepped_at_);
+      const double passed = std::max(seconds_of(now - stepped_at_), 1e-3);
       const double weight = 1 - std::exp(-passed / seconds_of(kBusyMemory));
       busy_ += weight * (seconds_of(activity.busy - activity_.busy) / passed - busy_);
       worked_ += weight * (seconds_of(activity.worked - activity_.worked) / passed - worked_);
@@ -187,12 +198,22 @@ void LoadWatch::steer(const std::stop_token& stop) {
   }
 }
 
-// No probe has been sampled yet.
+// It is not yet known whether anybody is there.
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
+<<<<<<< HEAD
   const auto was_sampled = [&](const auto& watched) { return watched.sampled_at != began_; };
   return clock_.now() - began_ < kStepsFast &&
          !std::all_of(probes_.begin(), probes_.end(), was_sampled);
+=======
+  const auto was_sampled = [&](const auto& watched) { return watched.samples >= kSamplesToTell; };
+  const auto was_read = [](const auto& watched) {
+    return watched.was_read || !watched.sensor->is_required();
+  };
+  return clock_.now() - began_ < kStepsFast &&
+         !(std::all_of(probes_.begin(), probes_.end(), was_sampled) &&
+           std::all_of(sensors_.begin(), sensors_.end(), was_read));
+>>>>>>> main
 }
 
 // Batches without gaps leave nothing to compare with.
@@ -225,14 +246,14 @@ Readings LoadWatch::readings(TimePoint now) {
                                      [](const auto& watched) { return watched.is_somebody_there; });
   for (const WatchedSensor& watched : sensors_) {
     const Duration age = now - watched.read_at;
-    if (!watched.was_read && limits_.enabled) {
+    if (!watched.was_read) {
       Reading missing;
       missing.signal = watched.sensor->name();
-      all.signals.push_back({missing, age, 0, watched.sensor->is_required()});
+      all.signals.push_back({missing, age, 0, false, watched.sensor->is_required()});
     }
     for (const Reading& reading : watched.readings) {
       if (!limits_.enabled && !reading.frees_at_once) continue;
-      all.signals.push_back({reading, age, 0, true});
+      all.signals.push_back({reading, age, 0, true, true});
     }
   }
   if (!limits_.enabled) return all;
@@ -242,7 +263,7 @@ Readings LoadWatch::readings(TimePoint now) {
 
 void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Readings& all) const {
   if (!watched.is_somebody_there) return;
-  const double limit = std::max(limits_.latency_increase_max * kPartOnAverage, 1e-3);
+  const double limit = std::max(limits_.latency_increase_max, 1e-3);
   const auto add = [&](const char* signal, const Contrast& contrast, const std::string& words) {
     const Contrast::Harm harm = contrast.harm(busy_, now);
     Reading reading;
@@ -250,11 +271,16 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
     reading.kind = SignalKind::steering;
     reading.level = std::max(0.0, harm.increase / limit);
     reading.reason = words;
-    all.signals.push_back({reading, now - watched.sampled_at, harm.error / limit, false});
+    all.signals.push_back(
+        {reading, now - watched.sampled_at, harm.error / limit, contrast.is_known(now), false});
   };
-  add("commit_latency", watched.commits,
-      fmt::format("others' commits take {:.1f} ms while our batches run, {:.1f} ms else",
-                  watched.commits.with() * 1000, watched.commits.without() * 1000));
+  // A server that may not be written to shows no commits.
+  if (watched.shows_commits) {
+    add("commit_latency", watched.commits,
+        fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run, {:.0f} % else",
+                    watched.commits.with() * 100, watched.slow.threshold().value_or(0) * 1000,
+                    watched.commits.without() * 100));
+  }
   add("active_sessions", watched.active,
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));

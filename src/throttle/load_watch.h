@@ -50,12 +50,14 @@ class LoadWatch {
   };
   struct WatchedProbe {
     std::unique_ptr<ForegroundProbe> probe;
-    Contrast commits;
+    SlowestTenth slow;                      // of commits without us
+    Contrast commits{SlowestTenth::kPart};  // the part of them that is slow
     Contrast active;
     TimePoint sampled_at;
     TimePoint somebody_at;
     bool is_somebody_there = true;  // until it is known that nobody is
-    double active_on_average = 0;
+    bool shows_commits = false;
+    int samples = 0;
   };
 
   void watch(WatchedSensor& watched, const std::stop_token& stop);

@@ -16,6 +16,7 @@ class PauseFile : public Sensor {
 
   std::string name() const override { return "pause_file"; }
   std::chrono::milliseconds interval() const override { return std::chrono::milliseconds(200); }
+  bool is_required() const override { return true; }
   // A file that cannot be seen, in a folder that is gone, asks for nothing.
   std::vector<Reading> read() override;
   void reconnect() override {}

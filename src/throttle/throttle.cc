@@ -19,18 +19,34 @@ Throttle::Throttle(double share, int workers, std::uint64_t seed)
   activity_.idle_since = counted_at_;
 }
 
-bool Throttle::begin(std::stop_token stop, int worker) {
-  std::unique_lock lock(mutex_);
-  const auto has_turn = [&] { return !is_held_back_ && part(worker) > 0; };
-  while (!stop.stop_requested() && !has_turn()) {
+template <class MayGoOn>
+bool Throttle::wait_until(std::unique_lock<std::mutex>& lock, const std::stop_token& stop,
+                          const MayGoOn& may_go_on) {
+  while (!stop.stop_requested() && !may_go_on()) {
     const TimePoint since = present();
     const int changes = changes_;
     changed_.wait(lock, stop, [&] { return changes_ != changes; });
     count_rest(since);
   }
-  if (stop.stop_requested()) return false;
-  const TimePoint now = present();
-  count_activity(now);
+  return !stop.stop_requested();
+}
+
+bool Throttle::wait_for_turn(std::stop_token stop, int worker) {
+  std::unique_lock lock(mutex_);
+  return wait_until(lock, stop, [&] { return is_all_done_ || part(worker) > 0; }) && !is_all_done_;
+}
+
+void Throttle::end_of_work() {
+  const std::lock_guard lock(mutex_);
+  is_all_done_ = true;
+  ++changes_;
+  changed_.notify_all();
+}
+
+bool Throttle::begin(std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  if (!wait_until(lock, stop, [&] { return !is_held_back_ && decision_.share > 0; })) return false;
+  count_activity(present());
   ++activity_.under_way;
   return true;
 }

@@ -26,12 +26,19 @@ class Throttle {
   // `share` in 0..1, until follow() says another; `seed` feeds the jitter.
   explicit Throttle(double share, int workers = 1, std::uint64_t seed = std::random_device{}());
 
-  // Waits for the worker's turn; its batch then counts as ours under way until rest_after().
-  // `worker` counts from 0. False when a stop came first.
-  bool begin(std::stop_token stop, int worker = 0);
+  // Waits until this worker is needed; `worker` counts from 0. Who waits here must hold no work.
+  // False when a stop or the end of the work came first.
+  bool wait_for_turn(std::stop_token stop, int worker = 0);
+
+  // Waits out a pause; a batch then counts as ours under way until rest_after(). False when a stop
+  // came first.
+  bool begin(std::stop_token stop);
 
   // Rests after `work`. False when a stop ended it.
   bool rest_after(Duration work, std::stop_token stop, int worker = 0);
+
+  // Nobody needs to wait for a turn any more.
+  void end_of_work();
 
   // Takes up another share; workers at rest do so at once.
   void follow(const Decision& decision);
@@ -62,6 +69,9 @@ class Throttle {
  private:
   double part(int worker) const;  // of its time that a worker may be busy; these need mutex_
   Duration rest_for(Duration work, int worker);
+  template <class MayGoOn>
+  bool wait_until(std::unique_lock<std::mutex>& lock, const std::stop_token& stop,
+                  const MayGoOn& may_go_on);
   void count_rest(TimePoint since);
   void count_activity(TimePoint now);
 
@@ -71,6 +81,7 @@ class Throttle {
   // Guarded by mutex_.
   Decision decision_;
   bool is_held_back_ = false;
+  bool is_all_done_ = false;
   int changes_ = 0;  // of all that decides about turns
   Activity activity_;
   TimePoint counted_at_;  // of activity_

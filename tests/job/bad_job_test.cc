@@ -139,10 +139,6 @@ TEST_F(BadJobTest, SaysWhereAndWhatAndWhatIsAllowed) {
       {"[target]\nwrite = 'insert'\nledger = 'off'",
        "job.toml:7:10: target.ledger = \"off\": must be auto or on with target.write = \"insert\": "
        "without the ledger a batch could not be done again after a crash"},
-      {"[throttle]\nquery = 'select 1'",
-       "job.toml:6:9: throttle.query = \"select 1\": needs throttle.query_limit, the answer that "
-       "is "
-       "too much"},
       // The environment.
       {"[transform]\nplugin = '${BACKFILL_TEST_UNSET}'",
        "job.toml:6:10: transform.plugin: environment variable BACKFILL_TEST_UNSET is not set; set "

@@ -53,9 +53,8 @@ void must(const std::vector<std::string>& words) {
 }  // namespace
 
 PostgresServer::PostgresServer(const std::string& auth_method) : bin_(bin_folder()) {
-  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
   write_file(folder_ / "password", "secret\n");
-  if (geteuid() == 0) must({"chown", "-R", "postgres", folder()});
+  own_folder();
   must(as_server({bin_ + "/initdb", "-D", folder() + "/data", "-U", "postgres", "--no-sync",
                   "--locale=C.UTF-8", "-E", "UTF8", "--auth=" + auth_method,
                   "--pwfile=" + folder() + "/password"}));
@@ -64,6 +63,27 @@ PostgresServer::PostgresServer(const std::string& auth_method) : bin_(bin_folder
                                 folder() + "'\n");
   superuser_ = auth_method == "trust" ? "postgres" : "postgres:secret";
   start();
+}
+
+PostgresServer::PostgresServer(StandbyOf standby_of)
+    : bin_(bin_folder()), superuser_(standby_of.primary.superuser_) {
+  own_folder();
+  must(as_server({bin_ + "/pg_basebackup", "--no-sync", "--checkpoint=fast", "-R", "-D",
+                  folder() + "/data", "-d", standby_of.primary.url(superuser_)}));
+  const std::string configuration = folder() + "/data/postgresql.conf";
+  write_file(configuration,
+             read_file(configuration) + "unix_socket_directories = '" + folder() + "'\n");
+  start();
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::start_standby() {
+  return std::unique_ptr<PostgresServer>(new PostgresServer(StandbyOf{*this}));
+}
+
+// The server's user must get at it.
+void PostgresServer::own_folder() {
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+  if (geteuid() == 0) must({"chown", "-R", "postgres", folder()});
 }
 
 PostgresServer::~PostgresServer() {

@@ -20,6 +20,8 @@ class PostgresServer {
  public:
   // `auth_method` as in pg_hba.conf; the superuser's password is `secret`, where it is asked for.
   explicit PostgresServer(const std::string& auth_method = "trust");
+  // Another server that streams from this one, with a folder of its own; started.
+  std::unique_ptr<PostgresServer> start_standby();
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -42,6 +44,11 @@ class PostgresServer {
   std::vector<std::string> rows(const std::string& sql);
 
  private:
+  struct StandbyOf {
+    const PostgresServer& primary;
+  };
+  explicit PostgresServer(StandbyOf standby_of);
+  void own_folder();
   void control(const std::string& words);
   pid_t postmaster() const;
   PgConnection& connection();
