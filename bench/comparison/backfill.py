@@ -21,6 +21,8 @@ class Job:
     plugin: str = ""
     plugin_column: str = ""
     workers: int = 0  # 0: the default
+    name: str = NAME
+    lines: tuple = ()  # further lines of the job file
 
     def write(self, folder):
         """Writes the job file; returns its path."""
@@ -29,7 +31,7 @@ class Job:
         return path
 
     def _lines(self):
-        yield f'name = "{NAME}"'
+        yield f'name = "{self.name}"'
         yield "[source]"
         yield f'url = "{self.source_url}"'
         yield f'table = "{self.source_table}"'
@@ -48,6 +50,7 @@ class Job:
         if self.workers:
             yield "[run]"
             yield f"workers = {self.workers}"
+        yield from self.lines
 
 
 def run_command(lab, job, folder, resume=False):

@@ -51,8 +51,8 @@ def draw(results):
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + GAP}" '
         f'width="{WIDTH}" height="{y + GAP}" role="img" aria-label="Rows a second, by case">',
         f"<style>{STYLE}</style>",
-        _text(0, 16, "Thousand rows a second", "head"),
-        _text(0, 34, _subtitle(results), "faint"),
+        text_at(0, 16, "Thousand rows a second", "head"),
+        text_at(0, 34, _subtitle(results), "faint"),
         *blocks,
         "</svg>", ""])
 
@@ -65,8 +65,8 @@ def _subtitle(results):
 
 def _block(case, bars, y):
     fastest = max(rate.most for _, rate in bars)
-    lines = [_text(0, y + 20, case["name"].replace("_", " "), "title"),
-             _text(NAME_WIDTH, y + 20, case["title"], "faint")]
+    lines = [text_at(0, y + 20, case["name"].replace("_", " "), "title"),
+             text_at(NAME_WIDTH, y + 20, case["title"], "faint")]
     y += TITLE_HEIGHT
     for subject, rate in bars:
         lines += _bar(subject, rate, BAR_WIDTH / fastest, y)
@@ -79,14 +79,15 @@ def _bar(subject, rate, scale, y):
     colour = "ours" if subject["ours"] else "theirs"
     least, most = (NAME_WIDTH + value * scale for value in (rate.least, rate.most))
     return [
-        _text(0, y + 11, subject["name"], ""),
+        text_at(0, y + 11, subject["name"], ""),
         f'<rect x="{NAME_WIDTH}" y="{y}" width="{rate.median * scale:.1f}" '
         f'height="{BAR_HEIGHT}" rx="2" class="{colour}"/>',
         f'<line x1="{least:.1f}" y1="{middle}" x2="{most:.1f}" y2="{middle}" class="spread"/>',
-        _text(round(most + 8), y + 11, f"{rate.median / 1000:,.1f}", ""),
+        text_at(round(most + 8), y + 11, f"{rate.median / 1000:,.1f}", ""),
     ]
 
 
-def _text(x, y, words, style):
+def text_at(x, y, words, style):
+    """A line of text that begins at a point."""
     attribute = f' class="{style}"' if style else ""
     return f'<text x="{x}" y="{y}"{attribute}>{escape(words)}</text>'

@@ -19,7 +19,7 @@ def describe(lab):
         "system": _field("/etc/os-release", "PRETTY_NAME", "=").strip('"'),
         "kernel": platform.release(),
         "postgresql": lab.server.version(),
-        "settings": SETTINGS,
+        "settings": dict(SETTINGS),
         "backfill": backfill.version(lab.program),
         "commit": _commit(),
     }

@@ -1,6 +1,6 @@
 """Tables of a comparison: for a terminal, and in Markdown for a README."""
 
-from comparison import summary
+from comparison import layout, summary
 
 SUBJECT_HEAD = ("", "rows", "krows/s", "least–most", "client µs/row", "server µs/row",
                 "WAL B/row", "peak MiB", "at rest")
@@ -13,18 +13,18 @@ def text(results):
     parts = [heading(results)]
     for case in results["cases"]:
         parts.append(f"{case['name']}: {case['title']}")
-        parts.append(_aligned(SUBJECT_HEAD, subject_rows(case)))
+        parts.append(layout.aligned(SUBJECT_HEAD, subject_rows(case)))
         parts += [f"  error: {error}" for error in case["errors"]]
     parts.append("Ours against the others: median of the rounds")
-    parts.append(_aligned(GOAL_HEAD, goal_rows(results)))
+    parts.append(layout.aligned(GOAL_HEAD, goal_rows(results)))
     return "\n\n".join(parts)
 
 
 def markdown(results):
-    parts = [heading(results), _piped(GOAL_HEAD, goal_rows(results))]
+    parts = [heading(results), layout.piped(GOAL_HEAD, goal_rows(results))]
     for case in results["cases"]:
         parts.append(f"**{case['name']}**: {case['title']}")
-        parts.append(_piped(SUBJECT_HEAD, subject_rows(case)))
+        parts.append(layout.piped(SUBJECT_HEAD, subject_rows(case)))
     return "\n\n".join(parts)
 
 
@@ -91,28 +91,3 @@ def _median(subject, metric, digits):
 
 def _number(value, digits):
     return f"{value:,.{digits}f}"
-
-
-# ---------------------------------------------------------------- layout
-
-def _aligned(head, rows):
-    """Columns of equal width; the first to the left, figures to the right."""
-    table = [head, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    is_text = [not any(_is_figure(row[i]) for row in table[1:]) for i in range(len(head))]
-    lines = []
-    for row in table:
-        cells = [cell.ljust(width) if left else cell.rjust(width)
-                 for cell, width, left in zip(row, widths, is_text)]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _piped(head, rows):
-    table = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in table])
-
-
-def _is_figure(cell):
-    return cell[:1].isdigit()

@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg2
 
 from comparison.errors import BenchError
+from comparison.lifetime import bound_to_us
 
 SETTINGS = {
     "fsync": "on",
@@ -56,9 +57,14 @@ def find_programs():
 class Server:
     """Started on entry, gone without a trace on exit."""
 
-    def __init__(self, folder):
-        """`folder` must not be there yet; its path must be short enough for a socket."""
+    def __init__(self, folder, settings=None, environment=None):
+        """`folder` must not be there yet; its path must be short enough for a socket.
+
+        `settings` are added to SETTINGS or replace them; `environment` is the server's, as well.
+        """
         self.folder = folder
+        self.settings = {**SETTINGS, "max_connections": "60", **(settings or {})}
+        self._environment = environment or {}
         self.programs = find_programs()
         # PostgreSQL refuses to run as root.
         self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
@@ -134,8 +140,11 @@ class Server:
         data = self.folder / "data"
         self._run_server_program("initdb", "-D", data, "-U", "postgres", "--auth=trust",
                                  "--locale=C.UTF-8", "--encoding=UTF8", "--no-sync")
-        settings = dict(SETTINGS, listen_addresses="", unix_socket_directories=str(self.folder),
-                        port=PORT, max_connections=60)
+        self._configure(data)
+
+    def _configure(self, data):
+        settings = dict(self.settings, listen_addresses="", port=PORT,
+                        unix_socket_directories=str(self.folder))
         with open(data / "postgresql.conf", "a", encoding="utf-8") as file:
             for name, value in settings.items():
                 file.write(f"{name} = '{value}'\n")
@@ -150,7 +159,8 @@ class Server:
         with open(self.folder / "server.log", "wb") as log:
             # A session of its own: Ctrl-C reaches the server through us, in order.
             self._postmaster = subprocess.Popen(
-                [self.programs / "postgres", "-D", self.folder / "data"], **self._as_server(),
+                bound_to_us([self.programs / "postgres", "-D", self.folder / "data"], "QUIT"),
+                **self._as_server(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
@@ -178,7 +188,8 @@ class Server:
 
     def _as_server(self):
         """What Popen needs to run a program as the server's user."""
-        identity = {"cwd": self.folder, "env": {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}}
+        identity = {"cwd": self.folder,
+                    "env": {"PATH": os.defpath, "LC_ALL": "C.UTF-8", **self._environment}}
         if self._user:
             identity.update(user=self._user.pw_uid, group=self._user.pw_gid, extra_groups=[])
         return identity
