@@ -23,11 +23,7 @@ constexpr Duration kPanicEvery = seconds(1);
 constexpr double kSmoothing = 1.5;  // seconds, of a level without noise
 constexpr double kSmoothingMax = 8;
 constexpr double kNoiseWanted = 0.25;  // of a level, once smoothed
-<<<<<<< HEAD
-constexpr double kUnused = 0.7;        // of the share: more is no use
-=======
 constexpr double kUnused = 0.5;        // of the share: more is no use
->>>>>>> main
 
 constexpr double kBudgetSoft = 0.5;  // from here on a budget caps
 constexpr double kClear = 0.8;       // a stop ends below this part of its limit
@@ -204,11 +200,7 @@ void Controller::hold_and_free(const Readings& readings, TimePoint now) {
     } else if (signal.reading.level >= kClear) {
       held->second.is_clear = false;
     }
-<<<<<<< HEAD
-    const bool is_over_now = held->second.is_clear && (signal.reading.frees_at_once ||
-=======
     const bool is_over_now = held->second.is_clear && (held->second.frees_at_once ||
->>>>>>> main
                                                        now - held->second.clear_since >= kClearFor);
     if (!is_over_now) continue;
     // After somebody's will the pace is what it was; after harm it is found anew.

@@ -136,17 +136,10 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const bool had_none = !had_batches && after.idle_since + kSettled <= began;
     const std::lock_guard lock(mutex_);
     add(sample, watched, had_batches, had_none);
-<<<<<<< HEAD
-    const Duration wanted = looks_since_ ? kProbeIntervalInLook : kProbeInterval;
-    const double wait =
-        std::max(seconds_of(wanted) * jitter(random),
-                 seconds_of(ended - began) * (looks_since_ ? 0 : 1 / kProbeCostMax / 4));
-=======
     const bool hurries = looks_since_ || !watched.active.is_known(ended);
     const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
     const double wait = std::max(seconds_of(wanted) * jitter(random),
                                  seconds_of(ended - began) * (hurries ? 1 : kRestAfterProbe));
->>>>>>> main
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait));
   });
 }
@@ -201,11 +194,6 @@ void LoadWatch::steer(const std::stop_token& stop) {
 // It is not yet known whether anybody is there.
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
-<<<<<<< HEAD
-  const auto was_sampled = [&](const auto& watched) { return watched.sampled_at != began_; };
-  return clock_.now() - began_ < kStepsFast &&
-         !std::all_of(probes_.begin(), probes_.end(), was_sampled);
-=======
   const auto was_sampled = [&](const auto& watched) { return watched.samples >= kSamplesToTell; };
   const auto was_read = [](const auto& watched) {
     return watched.was_read || !watched.sensor->is_required();
@@ -213,7 +201,6 @@ bool LoadWatch::is_new() {
   return clock_.now() - began_ < kStepsFast &&
          !(std::all_of(probes_.begin(), probes_.end(), was_sampled) &&
            std::all_of(sensors_.begin(), sensors_.end(), was_read));
->>>>>>> main
 }
 
 // Batches without gaps leave nothing to compare with.
