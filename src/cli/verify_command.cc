@@ -206,9 +206,8 @@ ExitCode verify_once(const Verification& work) {
   if (outcome.exit_code == ExitCode::stopped) return ExitCode::stopped;
   const bool is_proof = report.is_clean() && !outcome.pass.sample;
   write_metrics(
-      work.options,
-      verify_metrics(report, is_proof ? std::optional(wall_clock_ms() / 1000) : std::nullopt,
-                     std::nullopt));
+      work, verify_metrics(report, is_proof ? std::optional(wall_clock_ms() / 1000) : std::nullopt,
+                           std::nullopt));
   return exit_code_of(report);
 }
 

@@ -29,7 +29,7 @@ Pass::Pass(const PassParts& parts, const PassOptions& options, SavedPass saved, 
       log_(log),
       on_tick_(std::move(on_tick)),
       sizer_(options.sizer),
-      throttle_(options.throttle.share_max, options.workers),
+      throttle_(0, options.workers),
       tasks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       results_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       pass_(std::move(saved)),
@@ -141,8 +141,13 @@ void Pass::work(int worker) {
     std::erase(verifiers_, &verifier);
   };
   try {
-    while (auto task = tasks_.pop(stop_.get_token())) {
-      if (!throttle_.begin(stop_.get_token(), worker)) break;
+    while (throttle_.wait_for_turn(stop_.get_token(), worker)) {
+      const auto task = tasks_.pop(stop_.get_token());
+      if (!task) {
+        throttle_.end_of_work();
+        break;
+      }
+      if (!throttle_.begin(stop_.get_token())) break;
       const ChunkSide side =
           task->span == 0 || parts_.terms.same_key_order ? ChunkSide::source : ChunkSide::target;
       Result result{task->span, verifier.verify(task->chunk, side, stop_.get_token())};

@@ -31,7 +31,7 @@ Reconcile::Reconcile(const ReconcileParts& parts, const ReconcileOptions& option
       clock_(clock),
       log_(log),
       on_repair_(std::move(on_repair)),
-      throttle_(options.throttle.share_max),
+      throttle_(0),
       sides_(parts.terms, parts.makers),
       target_(options.dry_run ? nullptr : parts.target()),
       backoff_(options.backoff),
