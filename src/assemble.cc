@@ -245,6 +245,26 @@ void try_query(const Assembly& assembly) {
   sensor->read();
 }
 
+WatchSpec watched_target(const Assembly& assembly) {
+  WatchSpec spec;
+  spec.table = assembly.target_table.name;
+  spec.makes_dead_rows =
+      assembly.write.mode == WriteMode::update || assembly.write.mode == WriteMode::upsert;
+  spec.replica_lag_max = assembly.job.throttle.max_replica_lag;
+  spec.replicas = assembly.job.throttle.replicas;
+  return spec;
+}
+
+WatchSpec watched_source() {
+  WatchSpec spec;
+  spec.is_written = false;
+  return spec;
+}
+
+bool is_source_apart(const Assembly& assembly) {
+  return assembly.source->server() != assembly.target->server();
+}
+
 }  // namespace
 
 Assembly assemble(const Job& job, Purpose purpose) {
@@ -335,19 +355,8 @@ LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose) {
     if (auto probe = database.make_probe()) parts.probes.push_back(std::move(probe));
     for (auto& sensor : database.make_sensors(spec)) parts.sensors.push_back(std::move(sensor));
   };
-  WatchSpec read_only;
-  read_only.is_written = false;
-  WatchSpec spec = read_only;
-  if (purpose == Purpose::write) {
-    spec.is_written = true;
-    spec.table = assembly.target_table.name;
-    spec.makes_dead_rows =
-        assembly.write.mode == WriteMode::update || assembly.write.mode == WriteMode::upsert;
-    spec.replica_lag_max = throttle.max_replica_lag;
-    spec.replicas = throttle.replicas;
-  }
-  watch(*assembly.target, spec);
-  if (assembly.source->server() != assembly.target->server()) watch(*assembly.source, read_only);
+  watch(*assembly.target, purpose == Purpose::write ? watched_target(assembly) : watched_source());
+  if (is_source_apart(assembly)) watch(*assembly.source, watched_source());
   if (!throttle.query.empty()) {
     parts.sensors.push_back(
         assembly.source->make_query_sensor(throttle.query, throttle.query_limit));
@@ -380,6 +389,25 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
   parts.sensors = std::move(watched.sensors);
   parts.probes = std::move(watched.probes);
   return parts;
+}
+
+std::vector<std::string> describe_watch(const Assembly& assembly) {
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  std::vector<std::string> lines;
+  const auto add = [&](const std::string& end, const std::vector<std::string>& seen) {
+    for (const std::string& line : seen) lines.push_back(end + ": " + line);
+  };
+  if (throttle.enabled) {
+    add("target", assembly.target->describe_watch(watched_target(assembly)));
+    if (is_source_apart(assembly)) {
+      add("source", assembly.source->describe_watch(watched_source()));
+    }
+    if (!throttle.query.empty()) lines.push_back("throttle.query: " + throttle.query);
+  } else {
+    lines.push_back("throttle.enabled = false: full speed, whatever it does to others");
+  }
+  if (!throttle.pause_file.empty()) lines.push_back("pause file: " + throttle.pause_file);
+  return lines;
 }
 
 ThrottleLimits make_throttle_limits(const Job& job) {

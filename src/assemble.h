@@ -54,6 +54,8 @@ std::unique_ptr<Transform> make_transform(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly, const Layout& layout);
 // What is to be watched while the job works: who is there besides us, and how they fare.
 LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose);
+// A line for each thing that is watched of the others, and for what is not, for `plan`.
+std::vector<std::string> describe_watch(const Assembly& assembly);
 RunOptions make_run_options(const Job& job);
 ThrottleLimits make_throttle_limits(const Job& job);
 

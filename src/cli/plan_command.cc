@@ -202,6 +202,11 @@ void print_hazards(const Assembly& assembly) {
   print_small_table(assembly);
 }
 
+void print_throttle(const Assembly& assembly) {
+  heading("Watched, to leave others alone");
+  for (const std::string& line : describe_watch(assembly)) fmt::print("  {}\n", line);
+}
+
 void print_checkpoint(const Assembly& assembly) {
   heading("Checkpoint");
   auto store = CheckpointStore::open_existing(assembly.job.checkpoint);
@@ -229,6 +234,7 @@ ExitCode plan_command(const Options& options) {
   print_statements(assembly);
   print_time(assembly);
   print_hazards(assembly);
+  print_throttle(assembly);
   print_checkpoint(assembly);
   return ExitCode::done;
 }

@@ -54,6 +54,9 @@ class Database {
   // Tells one server from another; the same for all of its databases.
   virtual std::string server() const = 0;
 
+  // What is looked at to leave others alone, and what this role may not see, for `plan`.
+  virtual std::vector<std::string> describe_watch(const WatchSpec& spec) = 0;
+
   // These connect later, in the threads that use them. The probe is none where nothing can be seen
   // of others.
   virtual std::unique_ptr<ForegroundProbe> make_probe() const = 0;

@@ -1,6 +1,10 @@
 #include "postgres/database.h"
 
+#include <fmt/format.h>
+
 #include <utility>
+
+#include "core/sql.h"
 
 #include "postgres/fence.h"
 #include "postgres/foreground_probe.h"
@@ -82,6 +86,29 @@ std::unique_ptr<RunnerLock> PostgresDatabase::make_runner_lock() const {
 }
 
 std::string PostgresDatabase::server() const { return connection_.server(); }
+
+std::vector<std::string> PostgresDatabase::describe_watch(const WatchSpec& spec) {
+  connection_.attempt("ask what may be seen of others");
+  const PgResult role = connection_.query(
+      "SELECT current_user, pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')");
+  std::string seen =
+      "others' commits and sessions at work, sessions that wait for a lock of ours, free "
+      "connections";
+  if (spec.is_written) {
+    seen += spec.replicas.empty() ? ", replicas of pg_stat_replication"
+                                  : fmt::format(", {} replicas", spec.replicas.size());
+    seen += ", the WAL archiver, replication slots";
+  }
+  if (spec.makes_dead_rows) seen += ", dead rows of " + spec.table;
+  std::vector<std::string> lines{seen};
+  if (!role.boolean(0, 1)) {
+    lines.push_back(fmt::format(
+        "sessions of other roles are hidden from {0}: who is connected counts as at work, and "
+        "replicas are seen only where throttle.replicas names them; GRANT pg_read_all_stats TO {1}",
+        role.text(0, 0), quote_identifier(role.text(0, 0))));
+  }
+  return lines;
+}
 
 std::unique_ptr<ForegroundProbe> PostgresDatabase::make_probe() const {
   return std::make_unique<PostgresForegroundProbe>(url_, job_, role_);

@@ -72,6 +72,13 @@ std::vector<std::string> SqliteDatabase::conversions(const WriteSpec& spec) cons
   return lines;
 }
 
+std::vector<std::string> SqliteDatabase::describe_watch(const WatchSpec& spec) {
+  if (!spec.is_written) return {"nothing tells how readers of a SQLite file fare"};
+  return {
+      "nothing tells how others at a SQLite file fare; a writer of ours leaves it free for a "
+      "tenth of the time, and waits while others have it locked"};
+}
+
 std::unique_ptr<Sensor> SqliteDatabase::make_query_sensor(const std::string& query,
                                                           double limit) const {
   return std::make_unique<SqliteQuerySensor>(path_, query, limit);
