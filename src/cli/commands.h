@@ -12,5 +12,10 @@ namespace backfill {
 ExitCode run_command(const Options& options);
 ExitCode plan_command(const Options& options);
 ExitCode status_command(const Options& options);
+ExitCode verify_command(const Options& options);
+ExitCode reconcile_command(const Options& options);
+
+// Under which one `verify` or `reconcile` of a job holds its checkpoint file; a run may go on.
+inline std::string verify_lock_name(const std::string& job) { return job + "/verify"; }
 
 }  // namespace backfill
