@@ -245,7 +245,6 @@ void try_query(const Assembly& assembly) {
   sensor->read();
 }
 
-// A source at another server than the target is looked at as well.
 WatchSpec watched_target(const Assembly& assembly) {
   WatchSpec spec;
   spec.table = assembly.target_table.name;
@@ -268,7 +267,7 @@ bool is_source_apart(const Assembly& assembly) {
 
 }  // namespace
 
-Assembly assemble(const Job& job) {
+Assembly assemble(const Job& job, Purpose purpose) {
   Assembly assembly;
   assembly.job = job;
   const auto own = std::make_shared<OwnTransactions>();
@@ -316,26 +315,53 @@ Assembly assemble(const Job& job) {
 
   look(ExitCode::source_unreachable,
        [&] { assembly.source->check_source(assembly.source_table, assembly.read); });
-  look(ExitCode::target_unreachable,
-       [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
+  if (purpose == Purpose::write) {
+    look(ExitCode::target_unreachable,
+         [&] { assembly.target->check_target(assembly.target_table, assembly.write); });
+  }
   look(ExitCode::source_unreachable, [&] { try_query(assembly); });
   assembly.fingerprint = make_fingerprint(assembly);
   return assembly;
 }
 
 Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,
-                               Log& log, std::stop_token stop) {
-  return retried(backoff, clock, log, stop, [&] { return assemble(job); });
+                               Log& log, std::stop_token stop, Purpose purpose) {
+  return retried(backoff, clock, log, stop, [&] { return assemble(job, purpose); });
 }
 
 std::unique_ptr<Transform> make_transform(const Assembly& assembly) {
-  if (!assembly.plugin) return std::make_unique<Projection>(assembly.layout);
-  return std::make_unique<PluginTransform>(assembly.plugin, assembly.offer, assembly.layout);
+  return make_transform(assembly, assembly.layout);
+}
+
+std::unique_ptr<Transform> make_transform(const Assembly& assembly, const Layout& layout) {
+  if (!assembly.plugin) return std::make_unique<Projection>(layout);
+  return std::make_unique<PluginTransform>(assembly.plugin, assembly.offer, layout);
 }
 
 std::unique_ptr<Source> make_source(const Assembly& assembly) {
   return reach(ExitCode::source_unreachable,
                [&] { return assembly.source->make_source(assembly.read); });
+}
+
+// A source at another server than the target is looked at as well.
+LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose) {
+  LoadWatch::Parts parts;
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  if (!throttle.pause_file.empty()) {
+    parts.sensors.push_back(std::make_unique<PauseFile>(throttle.pause_file));
+  }
+  if (!throttle.enabled) return parts;
+  const auto watch = [&](const Database& database, const WatchSpec& spec) {
+    if (auto probe = database.make_probe()) parts.probes.push_back(std::move(probe));
+    for (auto& sensor : database.make_sensors(spec)) parts.sensors.push_back(std::move(sensor));
+  };
+  watch(*assembly.target, purpose == Purpose::write ? watched_target(assembly) : watched_source());
+  if (is_source_apart(assembly)) watch(*assembly.source, watched_source());
+  if (!throttle.query.empty()) {
+    parts.sensors.push_back(
+        assembly.source->make_query_sensor(throttle.query, throttle.query_limit));
+  }
+  return parts;
 }
 
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
@@ -359,30 +385,10 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
         reach(ExitCode::target_unreachable, [&] { return assembly.target->make_ledger(write); });
   }
   parts.layout = assembly.layout;
-  RunChange::Watched watched = make_watched(assembly);
+  LoadWatch::Parts watched = make_watched(assembly, Purpose::write);
   parts.sensors = std::move(watched.sensors);
   parts.probes = std::move(watched.probes);
   return parts;
-}
-
-RunChange::Watched make_watched(const Assembly& assembly) {
-  const ThrottleSettings& throttle = assembly.job.throttle;
-  RunChange::Watched watched;
-  if (!throttle.pause_file.empty()) {
-    watched.sensors.push_back(std::make_unique<PauseFile>(throttle.pause_file));
-  }
-  if (!throttle.enabled) return watched;
-  const auto watch = [&](const Database& database, const WatchSpec& spec) {
-    if (auto probe = database.make_probe()) watched.probes.push_back(std::move(probe));
-    for (auto& sensor : database.make_sensors(spec)) watched.sensors.push_back(std::move(sensor));
-  };
-  watch(*assembly.target, watched_target(assembly));
-  if (is_source_apart(assembly)) watch(*assembly.source, watched_source());
-  if (!throttle.query.empty()) {
-    watched.sensors.push_back(
-        assembly.source->make_query_sensor(throttle.query, throttle.query_limit));
-  }
-  return watched;
 }
 
 std::vector<std::string> describe_watch(const Assembly& assembly) {

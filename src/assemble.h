@@ -13,6 +13,7 @@
 #include "engine/run.h"
 #include "job/job.h"
 #include "plugin/plugin_transform.h"
+#include "throttle/load_watch.h"
 
 namespace backfill {
 
@@ -34,22 +35,27 @@ struct Assembly {
   Fingerprint fingerprint;
 };
 
+// What the parts are for: a role that only compares needs no right to write.
+enum class Purpose { write, compare };
+
 // Looks at the tables and binds the plugin; changes nothing. Throws Error when the run would be
 // refused: unreachable ends, missing tables, keys, privileges, a plugin that does not fit.
-Assembly assemble(const Job& job);
+Assembly assemble(const Job& job, Purpose purpose = Purpose::write);
 
 // As assemble(), but waits out a database that is not there yet.
 Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,
-                               Log& log, std::stop_token stop);
+                               Log& log, std::stop_token stop, Purpose purpose = Purpose::write);
 
 // `assembly` must outlive the parts.
 RunParts make_run_parts(const Assembly& assembly, const std::string& run_id);
 std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
+// For another layout than the run's, of the same columns.
+std::unique_ptr<Transform> make_transform(const Assembly& assembly, const Layout& layout);
+// What is to be watched while the job works: who is there besides us, and how they fare.
+LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose);
 // A line for each thing that is watched of the others, and for what is not, for `plan`.
 std::vector<std::string> describe_watch(const Assembly& assembly);
-// What a run looks at to leave others alone; nothing is connected yet.
-RunChange::Watched make_watched(const Assembly& assembly);
 RunOptions make_run_options(const Job& job);
 ThrottleLimits make_throttle_limits(const Job& job);
 

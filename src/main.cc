@@ -21,6 +21,8 @@ backfill::ExitCode execute(int argc, char** argv) {
   if (parsed.is_answered) return backfill::ExitCode::done;
   if (parsed.options.command == "run") return backfill::run_command(parsed.options);
   if (parsed.options.command == "plan") return backfill::plan_command(parsed.options);
+  if (parsed.options.command == "verify") return backfill::verify_command(parsed.options);
+  if (parsed.options.command == "reconcile") return backfill::reconcile_command(parsed.options);
   if (parsed.options.command == "status") return backfill::status_command(parsed.options);
   return backfill::control_command(parsed.options);
 }

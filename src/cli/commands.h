@@ -13,5 +13,10 @@ ExitCode run_command(const Options& options);
 ExitCode plan_command(const Options& options);
 ExitCode status_command(const Options& options);
 ExitCode control_command(const Options& options);  // pause, resume, set
+ExitCode verify_command(const Options& options);
+ExitCode reconcile_command(const Options& options);
+
+// Under which one `verify` or `reconcile` of a job holds its checkpoint file; a run may go on.
+inline std::string verify_lock_name(const std::string& job) { return job + "/verify"; }
 
 }  // namespace backfill

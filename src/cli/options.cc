@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -203,6 +204,78 @@ Override parse_change(const std::string& text, const std::string& name, const st
   return {text.substr(0, equals), text.substr(equals + 1), origin};
 }
 
+void add_comparing(CLI::App& command) {
+  command.add_option("--settle", "how long the application may take between its two writes; 5s")
+      ->option_text("TIME");
+  command.add_flag("--no-throttle")->description("work at full speed whatever the load");
+  command.add_flag("--json")->description("as JSON");
+  command.add_option("--grace", "how long chunks in flight may take after a stop request; 20s")
+      ->option_text("TIME");
+}
+
+void add_verify(CLI::App& app) {
+  CLI::App* verify =
+      add_command(app, "verify", "Compare the target with what the job makes of the source");
+  add_comparing(*verify);
+  verify->add_option("--workers", "workers, each with connections of its own")->option_text("N");
+  verify->add_option("--batch-size", "rows of the first chunk")->option_text("N");
+  verify->add_flag("--resume")->description("go on with an unfinished pass; else begin one");
+  verify->add_option("--sample", "random chunks only, such as 1%: no proof")->option_text("P%");
+  verify->add_option("--list", "every difference as a line of JSON")->option_text("FILE");
+  verify->add_option("--every", "pass after pass, one so often, such as 10m")->option_text("TIME");
+  verify->add_option("--metrics-file", "differences as Prometheus reads them")->option_text("FILE");
+  verify->add_option("--progress", "auto, bar, log or none")->option_text("STYLE");
+}
+
+void add_reconcile(CLI::App& app) {
+  CLI::App* reconcile = add_command(app, "reconcile", "Repair what verify found");
+  add_comparing(*reconcile);
+  reconcile->add_flag("--dry-run")->description("show each repair, and do none");
+  reconcile->add_flag("--delete-extra")->description("delete rows that the source has not");
+  reconcile->add_option("--max-repairs", "stop after so many; 100000")->option_text("N");
+}
+
+std::chrono::milliseconds time_of(const Given& time, std::chrono::milliseconds least) {
+  const auto found = duration_in(text_value(time.value), least, std::chrono::hours(24 * 31));
+  if (found) return *found;
+  throw Error(ExitCode::usage, time.shown + ": \"" + time.value + "\" is not a time such as 10m");
+}
+
+// `1%`, `0.5%`
+double sample_of(const Given& sample) {
+  double percent = 0;
+  const char* end = sample.value.data() + sample.value.size();
+  const auto read = std::from_chars(sample.value.data(), end, percent);
+  const bool is_percent = read.ec == std::errc() && std::string_view(read.ptr, end) == "%";
+  if (is_percent && percent > 0 && percent < 100) return percent / 100;
+  throw Error(ExitCode::usage,
+              sample.shown + ": \"" + sample.value + "\" is not a part of the rows such as 1%");
+}
+
+std::int64_t count_of(const Given& count) {
+  std::int64_t number = 0;
+  const char* end = count.value.data() + count.value.size();
+  const auto read = std::from_chars(count.value.data(), end, number);
+  if (read.ec == std::errc() && read.ptr == end && number >= 0) return number;
+  throw Error(ExitCode::usage, count.shown + ": \"" + count.value + "\" is not a number of rows");
+}
+
+VerifyFlags verify_flags(const CLI::App& command) {
+  VerifyFlags flags;
+  if (const auto value = given(command, "--sample")) flags.sample = sample_of(*value);
+  if (const auto value = given(command, "--list")) flags.list_file = value->value;
+  if (const auto value = given(command, "--settle"))
+    flags.settle = time_of(*value, std::chrono::milliseconds(0));
+  const bool verifies = command.get_name() == "verify";
+  if (const auto value = given(command, "--metrics-file"); value && verifies)
+    flags.metrics_file = value->value;
+  if (const auto value = given(command, "--every"))
+    flags.every = time_of(*value, std::chrono::milliseconds(1));
+  flags.delete_extra = is_set(command, "--delete-extra");
+  if (const auto value = given(command, "--max-repairs")) flags.repairs_max = count_of(*value);
+  return flags;
+}
+
 Options to_options(const CLI::App& command) {
   Options options;
   options.command = command.get_name();
@@ -237,6 +310,7 @@ Options to_options(const CLI::App& command) {
   options.json = is_set(command, "--json");
   options.watch = is_set(command, "--watch");
   options.dead_letters = is_set(command, "--dead-letters");
+  options.verify = verify_flags(command);
   return options;
 }
 
@@ -248,7 +322,8 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
     if (command->get_name() == word) return;
   }
   throw Error(ExitCode::usage, "there is no command \"" + word +
-                                   "\"; commands are run, plan, status, pause, resume and set");
+                                   "\"; commands are run, plan, status, verify, reconcile, "
+                                   "pause, resume and set");
 }
 
 }  // namespace
@@ -283,6 +358,8 @@ std::shared_ptr<CLI::App> command_tree() {
   add_plan(*tree);
   add_status(*tree);
   add_control(*tree);
+  add_verify(*tree);
+  add_reconcile(*tree);
   return tree;
 }
 

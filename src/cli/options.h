@@ -5,7 +5,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +20,18 @@
 
 namespace backfill {
 
+struct VerifyFlags {
+  std::optional<double> sample;  // part of the chunks, above 0 and below 1; none: all
+  std::string list_file;         // empty: none
+  std::string metrics_file;      // likewise
+  std::chrono::milliseconds settle{5'000};
+  std::optional<std::chrono::milliseconds> every;  // passes begin so often; none: one pass
+  bool delete_extra = false;
+  std::int64_t repairs_max = 100'000;
+};
+
 struct Options {
-  std::string command;  // `run`, `plan`, `status`, …
+  std::string command;  // `run`, `plan`, `status`, `verify`, `reconcile`, …
   std::filesystem::path job_file;
   std::vector<Override> overrides;  // environment first, then flags
   LogLevel log_level = LogLevel::info;
@@ -40,6 +52,9 @@ struct Options {
   bool json = false;
   bool watch = false;
   bool dead_letters = false;
+
+  // verify and reconcile
+  VerifyFlags verify;
 };
 
 // Either what to do, or, when help or the version was asked for, the text that was printed.

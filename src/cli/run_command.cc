@@ -317,7 +317,7 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
     RunChange change{run_options, std::nullopt};
     if (settings->watches_others) {
       assembly.job.throttle = settings->job.throttle;
-      change.watched = make_watched(assembly);
+      change.watched = make_watched(assembly, Purpose::write);
     }
     return change;
   };

@@ -60,6 +60,20 @@ struct RowReject {
   std::string message;
 };
 
+// A row that the target does not hold as writing it would leave it.
+struct RowDifference {
+  std::size_t row;           // its place in the batch
+  bool is_missing = false;   // there is no row with its key
+  std::vector<int> columns;  // positions of those that differ, in WriteSpec::columns
+};
+
+// Of a chunk compared where both sides are.
+struct ChunkComparison {
+  std::int64_t source_rows = 0;
+  std::int64_t target_rows = 0;
+  std::int64_t differing = 0;  // in mode `update` of rows on both sides only
+};
+
 // Of a transaction.
 enum class Fate {
   committed,
@@ -121,6 +135,19 @@ class Target {
   // that are not in `rows` go, unless the write mode only updates. A transaction of its own, after
   // the end of `mark`.
   virtual LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) = 0;
+
+  // Compares rows with what the target holds under their keys, all in one moment: each value as it
+  // would be stored, by what it means and not by its bytes (1.0 is 1.00), text byte by byte. Names
+  // those that are not there or differ, in the order of the batch. Writes nothing, and is no part
+  // of a transaction. A value that could not be stored is Error(reject).
+  virtual std::vector<RowDifference> compare(const Batch& rows) = 0;
+
+  // Compares all rows of the chunk, as compare() does, by one statement of the database that has
+  // both sides; only where the spec says `from`. None where it cannot.
+  virtual std::optional<ChunkComparison> compare_with_source(const Chunk&) { return std::nullopt; }
+
+  // Deletes the rows of these keys in the transaction begun; how many were there.
+  virtual std::int64_t remove(const std::vector<Key>& keys) = 0;
 
   // What became of a transaction whose commit may have been lost on its way. Error(retry) while it
   // may still do either.

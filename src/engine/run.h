@@ -60,12 +60,8 @@ struct RunParts {
 
 // What may change while a run goes on; `grace` may not.
 struct RunChange {
-  struct Watched {
-    std::vector<std::unique_ptr<Sensor>> sensors;
-    std::vector<std::unique_ptr<ForegroundProbe>> probes;
-  };
   RunOptions options;
-  std::optional<Watched> watched;  // instead of what is watched so far
+  std::optional<LoadWatch::Parts> watched;  // instead of what is watched so far
 };
 
 struct RunOutcome {

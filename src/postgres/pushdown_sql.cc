@@ -36,6 +36,11 @@ std::string PushdownSql::insert(const std::string& after, const std::string& upt
   return write_.insert_from(rows(after, upto));
 }
 
+std::string PushdownSql::compare(const std::string& after, const std::string& upto,
+                                 const Chunk& chunk) const {
+  return write_.count_differing(rows(after, upto), chunk);
+}
+
 std::string PushdownSql::count(const std::string& after, const std::string& upto) const {
   return "SELECT count(*)" + read_.from_range(after, upto);
 }

@@ -24,6 +24,8 @@ class PushdownSql {
   std::string write(const std::string& after, const std::string& upto) const;
   // As write, where no row of the range is in the table that rows are inserted into.
   std::string insert(const std::string& after, const std::string& upto) const;
+  // How many rows the source and the target have in the range, and how many differ.
+  std::string compare(const std::string& after, const std::string& upto, const Chunk& chunk) const;
   // How many rows of the range the job wants.
   std::string count(const std::string& after, const std::string& upto) const;
 

@@ -101,6 +101,10 @@ void PostgresSource::read(const Chunk& chunk, Batch& batch) {
 
 void PostgresSource::read_keys(const std::vector<Key>& keys, Batch& batch) {
   connection_.attempt("read changed rows of " + spec_.table);
+  if (spec_.locks) {
+    release();
+    connection_.command("BEGIN");
+  }
   batch.clear();
   for (std::size_t first = 0; first < keys.size(); first += keys_per_statement) {
     const std::size_t last = std::min(keys.size(), first + keys_per_statement);

@@ -36,6 +36,9 @@ class PostgresTarget : public Target {
   void commit(const Chunk& chunk, const RowCounts& rows) override;
   std::string mark() override;
   LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
+  std::vector<RowDifference> compare(const Batch& rows) override;
+  std::optional<ChunkComparison> compare_with_source(const Chunk& chunk) override;
+  std::int64_t remove(const std::vector<Key>& keys) override;
   Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;

@@ -348,6 +348,58 @@ std::string WriteSql::lock(const std::vector<Key>& keys) const {
                      key.is_one_of(keys), key.order_by());
 }
 
+std::string WriteSql::remove(const std::vector<Key>& keys) const {
+  const KeySql key(spec_.table, key_);
+  return fmt::format("DELETE FROM {} WHERE {}", spec_.table, key.is_one_of(keys));
+}
+
+// By the type's own equality, which takes 1.0 for 1.00, -0.0 for 0.0, NaN for NaN and jsonb
+// whatever the order of its keys. Text is compared byte by byte: some types of text and some
+// collations have equal values that differ. Without an equality of a type it is the bytes that
+// count, of json its text.
+std::string WriteSql::means_another(std::size_t i) const {
+  const std::string stored = comparable(i, "t." + quote_identifier(spec_.columns[i].target.name));
+  const std::string wanted = as_stored(i, value(i));
+  switch (types_[i].kind) {
+    case Kind::text:
+      return fmt::format("({})::text COLLATE pg_catalog.\"C\" IS DISTINCT FROM ({})::text", stored,
+                         wanted);
+    case Kind::json:
+      return fmt::format("({})::text IS DISTINCT FROM ({})::text", stored, wanted);
+    case Kind::other:
+      return fmt::format("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", stored,
+                         wanted);
+    default:
+      return fmt::format("{} IS DISTINCT FROM {}", stored, wanted);
+  }
+}
+
+std::string WriteSql::compare() const {
+  Names answers{"s.place", "t." + quote_identifier(key_.front().name) + " IS NULL"};
+  Names conditions{answers.back()};
+  for (const std::size_t i : values()) {
+    answers.push_back("(" + means_another(i) + ")");
+    conditions.push_back(answers.back());
+  }
+  return fmt::format(
+      "SELECT {} FROM (SELECT row_number() OVER (ORDER BY ctid) - 1 AS place, * FROM {}) AS s "
+      "LEFT JOIN {} AS t ON {} WHERE {} ORDER BY s.place",
+      join(answers, ", "), stage, spec_.table, key_matches(), join(conditions, " OR "));
+}
+
+std::string WriteSql::count_differing(const std::string& subquery, const Chunk& chunk) const {
+  const std::string stored = "t." + quote_identifier(key_.front().name);
+  const std::string wanted = "s." + staged_name(key_at_.front());
+  Names conditions{stored + " IS NULL", wanted + " IS NULL"};
+  for (const std::size_t i : values()) conditions.push_back(means_another(i));
+  return fmt::format(
+      "SELECT count({}), count({}), count(*) FILTER (WHERE {}) FROM ({}) AS s {} JOIN (SELECT * "
+      "FROM {} AS t WHERE {}) AS t ON {}",
+      wanted, stored, join(conditions, " OR "), subquery,
+      spec_.mode == WriteMode::update ? "INNER" : "FULL", spec_.table, in_chunk(chunk),
+      key_matches());
+}
+
 std::string conversion_note(const WriteColumn& column) {
   if (column.role == Role::guard || is_same_type(column.column, column.target)) return "";
   const std::string& target = column.target.type;

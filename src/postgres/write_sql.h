@@ -60,6 +60,16 @@ class WriteSql {
   // as it was read. First whether this transaction changed it, then the key.
   std::string changed_rows() const;
   std::string lock(const std::vector<Key>& keys) const;
+  std::string remove(const std::vector<Key>& keys) const;
+  // The staged rows that the table does not hold as they would be stored: the place of each in the
+  // stage, from 0, whether its key is missing, then for each of values() whether it differs by what
+  // it means.
+  std::string compare() const;
+  // How many rows a subquery as for write_from() has, how many the table has in the chunk, and how
+  // many of all differ.
+  std::string count_differing(const std::string& subquery, const Chunk& chunk) const;
+  // Positions of the columns that are written, key and guards aside.
+  std::vector<std::size_t> values() const { return with_role(WriteColumn::Role::value); }
 
   const std::vector<Column>& key() const { return key_; }
   const std::vector<std::size_t>& key_at() const { return key_at_; }  // in the tuples of a batch
@@ -84,6 +94,7 @@ class WriteSql {
   std::string differ(const std::vector<std::size_t>& columns,
                      const std::vector<std::string>& stored,
                      const std::vector<std::string>& wanted) const;
+  std::string means_another(std::size_t i) const;
   std::vector<std::string> staged_values() const;
   std::vector<std::size_t> with_role(WriteColumn::Role role) const;
   std::vector<std::size_t> settable() const;

@@ -128,13 +128,16 @@ SqliteBatchTable::SqliteBatchTable(SqliteConnection& connection, Columns columns
 }
 
 void SqliteBatchTable::run(SqliteStatement& statement, const Batch& batch, std::size_t first,
-                           std::size_t last) {
+                           std::size_t last, const std::function<void()>& on_row) {
   batch_ = &batch;
   first_ = first;
   last_ = last;
   failure_ = nullptr;
   try {
-    statement.run();
+    const ResetAtEnd reset(statement);
+    while (statement.step()) {
+      if (on_row) on_row();
+    }
   } catch (const Error&) {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     throw;

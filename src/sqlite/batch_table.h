@@ -10,6 +10,7 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <string>
 
 #include "core/batch.h"
@@ -29,8 +30,10 @@ class SqliteBatchTable {
   SqliteBatchTable& operator=(const SqliteBatchTable&) = delete;
 
   // Runs a statement while the table holds tuples [first, last) of a batch. Throws what the
-  // statement does, or Error(stop) for a tuple or a value that cannot be read.
-  void run(SqliteStatement& statement, const Batch& batch, std::size_t first, std::size_t last);
+  // statement does, or Error(stop) for a tuple or a value that cannot be read. `on_row`, where
+  // given, is called whenever the statement stands on a row.
+  void run(SqliteStatement& statement, const Batch& batch, std::size_t first, std::size_t last,
+           const std::function<void()>& on_row = nullptr);
 
  private:
   struct Module;  // what SQLite calls

@@ -7,6 +7,7 @@
 #include "core/sql.h"
 #include "sqlite/cell.h"
 #include "sqlite/ledger.h"
+#include "sqlite/literal.h"
 #include "sqlite/table.h"
 #include "support/failpoint.h"
 
@@ -39,14 +40,15 @@ void SqliteTarget::prepare_all() {
   std::vector<Column> key;
   for (const int field : key_) key.push_back(spec_.columns[static_cast<std::size_t>(field)].target);
   const KeyPath path = key_path(connection_, spec_.table, key);
+  key_terms_ = path.terms;
   sql_ = make_target_sql(spec_, path.terms);
   batch_table_.emplace(connection_, columns_);
   const auto prepare = [this](const std::string& sql) {
     return sql.empty() ? std::nullopt : std::optional(connection_.prepare(sql));
   };
-  statements_.emplace(Statements{connection_.prepare("BEGIN IMMEDIATE"),
-                                 connection_.prepare("COMMIT"), prepare(sql_.insert),
-                                 prepare(sql_.update.sql), prepare(sql_.look.sql), std::nullopt});
+  statements_.emplace(Statements{
+      connection_.prepare("BEGIN IMMEDIATE"), connection_.prepare("COMMIT"), prepare(sql_.insert),
+      prepare(sql_.update.sql), prepare(sql_.look.sql), std::nullopt, std::nullopt, std::nullopt});
   // A spilled page cache would shut readers out before the commit; a batch has its own bound.
   connection_.execute("PRAGMA cache_spill = OFF");
   if (spec_.from) prepare_pushdown(path.terms);
@@ -199,6 +201,51 @@ void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }
 LevelReport SqliteTarget::level(const Chunk&, const std::string& mark, const Batch&) {
   fate(mark);
   return {};
+}
+
+std::vector<RowDifference> SqliteTarget::compare(const Batch& rows) {
+  auto& statement = statements_->compare;
+  if (!statement) statement.emplace(connection_.prepare(make_compare_sql(spec_, key_terms_)));
+  const std::vector<std::size_t> values = value_fields(spec_);
+  std::vector<RowDifference> differences;
+  const auto take = [&] {
+    RowDifference found{
+        static_cast<std::size_t>(statement->integer(0)), statement->integer(1) != 0, {}};
+    for (std::size_t i = 0; i < values.size() && !found.is_missing; ++i) {
+      if (statement->integer(static_cast<int>(i) + 2) != 0)
+        found.columns.push_back(static_cast<int>(values[i]));
+    }
+    differences.push_back(std::move(found));
+  };
+  try {
+    batch_table_->run(*statement, rows, 0, rows.rows(), take);
+  } catch (const Error& error) {
+    throw error.within("compare rows with " + spec_.table);
+  }
+  return differences;
+}
+
+std::int64_t SqliteTarget::remove(const std::vector<Key>& keys) {
+  std::int64_t removed = 0;
+  try {
+    require_transaction();
+    auto& statement = statements_->remove;
+    if (!statement) {
+      const std::vector<std::string> places(key_terms_.size(), "?");
+      statement.emplace(connection_.prepare("DELETE FROM " + spec_.table + " WHERE (" +
+                                            join(key_terms_, ", ") + ") = (" + join(places, ", ") +
+                                            ")"));
+    }
+    for (const Key& key : keys) {
+      bind_key(*statement, 1, key, key_terms_.size());
+      statement->run();
+      removed += connection_.changes();
+    }
+  } catch (const Error& error) {
+    rollback();
+    throw error.within("delete from " + spec_.table);
+  }
+  return removed;
 }
 
 Fate SqliteTarget::fate(const std::string& mark) {

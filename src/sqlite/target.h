@@ -41,6 +41,8 @@ class SqliteTarget : public Target {
   // Empty: the file is ours from begin() on.
   std::string mark() override { return ""; }
   LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
+  std::vector<RowDifference> compare(const Batch& rows) override;
+  std::int64_t remove(const std::vector<Key>& keys) override;
   Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
@@ -56,6 +58,8 @@ class SqliteTarget : public Target {
     std::optional<SqliteStatement> insert;  // this or update
     std::optional<SqliteStatement> update;
     std::optional<SqliteStatement> look;
+    std::optional<SqliteStatement> compare;  // these by their first call
+    std::optional<SqliteStatement> remove;
     std::optional<SqliteStatement> record;  // by the first commit: `plan` comes before the ledger
   };
 
@@ -77,8 +81,9 @@ class SqliteTarget : public Target {
   void write_part(const Batch& rows, std::size_t first, std::size_t last, WriteReport& total);
 
   const WriteSpec spec_;
-  const Columns columns_;  // of the tuples
-  std::vector<int> key_;   // positions in columns_
+  const Columns columns_;               // of the tuples
+  std::vector<int> key_;                // positions in columns_
+  std::vector<std::string> key_terms_;  // as they are compared
   SqliteConnection connection_;
   WriteTurn turn_;
   TargetSql sql_;

@@ -164,6 +164,35 @@ std::vector<std::size_t> key_fields(const WriteSpec& spec) {
   return fields;
 }
 
+std::vector<std::size_t> value_fields(const WriteSpec& spec) {
+  std::vector<std::size_t> fields;
+  for (std::size_t field = 0; field < spec.columns.size(); ++field) {
+    if (spec.columns[field].role == WriteColumn::Role::value) fields.push_back(field);
+  }
+  return fields;
+}
+
+// The batch's columns under names that no table is likely to have.
+std::string make_compare_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms) {
+  const auto ours = [](std::size_t field) { return "backfill_f" + std::to_string(field); };
+  std::vector<std::string> fields{"rowid AS backfill_place"};
+  for (std::size_t field = 0; field < spec.columns.size(); ++field)
+    fields.push_back(SqliteBatchTable::column(field) + " AS " + ours(field));
+  std::vector<std::string> matches;
+  const std::vector<std::size_t> keys = key_fields(spec);
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    matches.push_back(key_terms.at(i) + " = " + ours(keys[i]));
+  std::vector<std::string> answers{"backfill_place", key_terms.front() + " IS NULL"};
+  for (const std::size_t field : value_fields(spec)) {
+    const std::string there = spec.table + "." + quote_identifier(spec.columns[field].target.name);
+    answers.push_back("(" + there + " IS NOT " + ours(field) + " COLLATE BINARY)");
+  }
+  const std::vector<std::string> conditions(answers.begin() + 1, answers.end());
+  return "SELECT " + join(answers, ", ") + " FROM (SELECT " + join(fields, ", ") + " FROM " +
+         SqliteBatchTable::name() + ") AS backfill_rows LEFT JOIN " + spec.table + " ON " +
+         join(matches, " AND ") + " WHERE " + join(conditions, " OR ");
+}
+
 TargetSql make_target_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms) {
   const auto writer = [&] { return Writer(spec, key_terms); };
   if (spec.mode == WriteMode::update) return {"", writer().update_row(), writer().look()};

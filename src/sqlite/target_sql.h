@@ -30,6 +30,14 @@ struct TargetSql {
 // Positions in spec.columns of the key, in the order of the source's key.
 std::vector<std::size_t> key_fields(const WriteSpec& spec);
 
+// Likewise of the columns that are written, key and guards aside.
+std::vector<std::size_t> value_fields(const WriteSpec& spec);
+
+// The rows of SqliteBatchTable that the table does not hold as they would be stored: the place of
+// each in its batch, whether its key is missing, then for each of value_fields() whether it
+// differs. The comparison converts what has no affinity as storing it would; 1 and 1.0 are equal.
+std::string make_compare_sql(const WriteSpec& spec, const std::vector<std::string>& key_terms);
+
 // `key_terms` are the key columns as they are compared (KeyPath::terms), in the order of
 // key_fields(). Throws Error(ExitCode::unsafe) when there is nothing to write or
 // the version column is not written.

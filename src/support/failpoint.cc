@@ -51,6 +51,14 @@ std::chrono::milliseconds parse_delay(const std::string& rule, std::string_view 
   return std::chrono::milliseconds(milliseconds ? *number : *number * 1000);
 }
 
+bool is_known(const std::string& name, bool is_mechanism) {
+  const auto is_in = [&](const std::vector<std::string_view>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (is_mechanism) return is_in(mechanism_names());
+  return is_in(failpoint_names()) || is_in(verify_failpoint_names());
+}
+
 Rule parse_rule(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos) refuse(text, "write name=action");
@@ -85,8 +93,7 @@ Rule parse_rule(const std::string& text) {
   } else {
     refuse(text, "the actions are crash, error, delay, wait and skip");
   }
-  const auto& names = rule.action == Action::skip ? mechanism_names() : failpoint_names();
-  if (std::find(names.begin(), names.end(), rule.name) == names.end())
+  if (!is_known(rule.name, rule.action == Action::skip))
     refuse(text, "nothing of this name to " + (action == "skip" ? action : "inject a fault at"));
   return rule;
 }
@@ -130,8 +137,17 @@ const std::vector<std::string_view>& failpoint_names() {
   return names;
 }
 
+const std::vector<std::string_view>& verify_failpoint_names() {
+  static const std::vector<std::string_view> names = {
+      "verify.after_compare", "verify.before_save",   "verify.after_save",
+      "reconcile.after_read", "reconcile.after_lock", "reconcile.after_repair",
+  };
+  return names;
+}
+
 const std::vector<std::string_view>& mechanism_names() {
-  static const std::vector<std::string_view> names = {"commit.first", "resume.level"};
+  static const std::vector<std::string_view> names = {"commit.first", "resume.level",
+                                                      "verify.column", "verify.recheck"};
   return names;
 }
 

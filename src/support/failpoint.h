@@ -23,19 +23,23 @@
 
 namespace backfill {
 
-// Every name there is, in the order of a chunk's life.
+// Every name there is in a run, in the order of a chunk's life.
 const std::vector<std::string_view>& failpoint_names();
+// Likewise in `verify` and `reconcile`.
+const std::vector<std::string_view>& verify_failpoint_names();
 
 // Switches on what `specification` says, or nothing when it is empty. Throws
 // Error(ExitCode::usage) when it does not parse or names no failpoint.
 void set_failpoints(const std::string& specification);
 
-// A place. `name` must be one of failpoint_names().
+// A place. `name` must be one of these.
 void failpoint(std::string_view name);
 
 // Mechanisms that keep a promise of the program, and can be left out.
 //   commit.first   the target commits before the checkpoint is written
 //   resume.level   batches that a crash left in doubt are levelled
+//   verify.column  verify compares the last column that is written
+//   verify.recheck  verify looks again at what differs before it counts
 const std::vector<std::string_view>& mechanism_names();
 bool is_skipped(std::string_view name);
 

@@ -84,6 +84,29 @@ TEST_F(OptionsTest, TakeTheFlagsOfStatus) {
   EXPECT_TRUE(options.json && options.watch && options.dead_letters);
 }
 
+TEST_F(OptionsTest, TakeTheFlagsOfVerifyAndReconcile) {
+  const Options verify =
+      parse({"verify", "job.toml", "--resume", "--json", "--sample=0.5%", "--list", "l",
+             "--settle=2s", "--every", "10m", "--metrics-file", "m"})
+          .options;
+  const Options reconcile =
+      parse({"reconcile", "job.toml", "--dry-run", "--delete-extra", "--max-repairs=7"}).options;
+
+  EXPECT_TRUE(verify.start.resume && verify.json);
+  EXPECT_DOUBLE_EQ(verify.verify.sample.value_or(0), 0.005);
+  EXPECT_EQ(verify.verify.list_file, "l");
+  EXPECT_EQ(verify.verify.settle, std::chrono::seconds(2));
+  EXPECT_EQ(verify.verify.every, std::chrono::minutes(10));
+  EXPECT_EQ(verify.verify.metrics_file, "m");
+  EXPECT_TRUE(reconcile.dry_run && reconcile.verify.delete_extra);
+  EXPECT_EQ(reconcile.verify.repairs_max, 7);
+  EXPECT_EQ(reconcile.verify.settle, std::chrono::seconds(5));
+  for (const char* sample : {"1", "0%", "100%", "x%", "1%%", "-1%"})
+    EXPECT_NE(refusal({"verify", "job.toml", "--sample", sample}).find("such as 1%"),
+              std::string::npos)
+        << sample;
+}
+
 TEST_F(OptionsTest, TurnRunFlagsIntoJobKeys) {
   EXPECT_EQ(overrides({"run", "job.toml", "--workers", "4", "--batch-size=500", "--max-runtime",
                        "2h", "--checkpoint", "c.db", "--no-throttle"}),
@@ -185,7 +208,8 @@ TEST_F(OptionsTest, NameTheOptionAndTheValueThatIsWrong) {
 
 TEST_F(OptionsTest, NameTheWordThatIsNoCommand) {
   EXPECT_EQ(refusal({"walk", "job.toml"}),
-            "there is no command \"walk\"; commands are run, plan and status");
+            "there is no command \"walk\"; commands are run, plan, status, verify and "
+            "reconcile");
 }
 
 TEST_F(OptionsTest, RefuseToGoOnAndToStartOverBeforeAnyFileIsTouched) {

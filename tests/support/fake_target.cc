@@ -109,9 +109,39 @@ void FakeTarget::commit(const Chunk& chunk, const RowCounts& rows) {
   std::optional<LedgerRange> range;
   if (options_.keeps_ledger) range = LedgerRange{chunk.after, chunk.upto, rows};
   table_.commit(writes_, range, mark_);
+  for (const std::int64_t id : removals_) table_.erase(id);
   writes_.clear();
+  removals_.clear();
   rollback();
   reach("target.committed", false);
+}
+
+std::vector<RowDifference> FakeTarget::compare(const Batch& rows) {
+  reach("target.compare", false);
+  const auto there = table_.values();
+  std::vector<RowDifference> differences;
+  std::vector<Cell> cells;
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    read_cells(rows.tuple(i), options_.layout.write.size(), cells);
+    const auto row = there.find(int64_of(cells[0].view()));
+    if (row == there.end()) {
+      differences.push_back({i, true, {}});
+    } else if (row->second != cells[1].view()) {
+      differences.push_back({i, false, {1}});
+    }
+  }
+  return differences;
+}
+
+std::int64_t FakeTarget::remove(const std::vector<Key>& keys) {
+  reach("target.remove", true);
+  std::int64_t removed = 0;
+  for (const Key& key : keys) {
+    if (!table_.row(id_of(key))) continue;
+    removals_.insert(id_of(key));
+    ++removed;
+  }
+  return removed;
 }
 
 LevelReport FakeTarget::level(const Chunk& chunk, const std::string& mark, const Batch& rows) {

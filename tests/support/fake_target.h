@@ -41,6 +41,8 @@ class FakeTarget : public Target {
   void commit(const Chunk& chunk, const RowCounts& rows) override;
   std::string mark() override { return mark_; }
   LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
+  std::vector<RowDifference> compare(const Batch& rows) override;
+  std::int64_t remove(const std::vector<Key>& keys) override;
   Fate fate(const std::string& mark) override;
   void rollback() noexcept override;
   std::optional<RowCounts> recorded(const Chunk& chunk) override;
@@ -59,6 +61,7 @@ class FakeTarget : public Target {
   bool is_lost_ = false;
   std::string mark_;
   std::map<std::int64_t, std::string> writes_;  // of the open transaction
+  std::set<std::int64_t> removals_;             // likewise
   std::set<std::int64_t> locked_;               // likewise
 };
 

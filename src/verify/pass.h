@@ -1,0 +1,147 @@
+// verify/pass.h
+//
+// One pass of `verify` over all rows: a planner walks the keys of the source and then those that
+// only the target can have, workers compare chunks, and the calling thread keeps the account, looks
+// again at what differs, and writes down how far the pass is. Blocks the thread that calls
+// execute(); stop() may be called from any other.
+
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "engine/chunk_planner.h"
+#include "engine/chunk_sizer.h"
+#include "support/bounded_queue.h"
+#include "throttle/load_watch.h"
+#include "throttle/throttle.h"
+#include "verify/chunk_verifier.h"
+#include "verify/recheck.h"
+#include "verify/verify_store.h"
+
+namespace backfill {
+
+// Places of suspects in the walk over the target's keys begin here.
+inline constexpr std::int64_t kFirstPlaceInTarget = std::int64_t{1} << 48;
+
+struct PassOptions {
+  int workers = 2;
+  ChunkSizerOptions sizer;
+  BackoffOptions backoff;
+  RecheckOptions recheck;
+  ThrottleLimits throttle;
+  std::uint64_t seed = 0;  // of the chunks that a sample takes
+  Duration grace = std::chrono::seconds(20);
+};
+
+struct PassParts {
+  VerifyTerms terms;
+  Sides::Makers makers;
+  VerifyTerms recheck_terms;  // for looking at a row again, with its version
+  Sides::Makers recheck_makers;
+  std::function<LoadWatch::Parts()> watched;  // what decides how hard the workers may work
+};
+
+struct PassOutcome {
+  ExitCode exit_code = ExitCode::failed;  // `done` when it is complete, whatever it found
+  std::string reason;
+  SavedPass pass;
+};
+
+class Pass {
+ public:
+  using OnTick = std::function<void(const SavedPass&, const Differences&)>;
+
+  // `saved` is in the store already. `parts` must outlive the pass. `on_tick` is called about
+  // once a second from execute()'s thread.
+  Pass(const PassParts& parts, const PassOptions& options, SavedPass saved, VerifyStore& store,
+       Clock& clock, Log& log, OnTick on_tick);
+
+  // Works until the end. Failures come back as an outcome; what was found is in the store.
+  PassOutcome execute();
+
+  void stop(const std::string& reason);
+
+ private:
+  // Of the two walks: over the source's keys, then over the target's.
+  static constexpr std::size_t kSpans = 2;
+
+  struct Task {
+    std::size_t span;
+    Chunk chunk;
+  };
+  struct Result {
+    std::size_t span;
+    ChunkFindings findings;
+  };
+  struct Done {
+    Key upto;
+    CompareCounts counts;
+  };
+
+  void plan();
+  bool plan_span(std::size_t span);
+  void work(int worker);
+  void account();
+  void take(Result result);
+  bool look_again();
+  void save(bool always);
+  void end(const std::string& reason, std::exception_ptr failure);
+  void leave();
+  bool is_worked_off();
+  void watch_grace();
+  LoadWatch::Parts watched();
+  SavedSpan& span_of(std::size_t span);
+  PassOutcome outcome();
+
+  const PassParts& parts_;
+  const PassOptions options_;
+  VerifyStore& store_;
+  Clock& clock_;
+  Log& log_;
+  const OnTick on_tick_;
+
+  ChunkSizer sizer_;
+  Throttle throttle_;
+  BoundedQueue<Task> tasks_;
+  BoundedQueue<Result> results_;
+  std::stop_source stop_;
+
+  // Of the calling thread.
+  SavedPass pass_;
+  Recheck recheck_;
+  VerifyStore::Step step_;
+  std::array<std::map<std::uint64_t, Done>, kSpans> done_ahead_;
+  std::array<std::uint64_t, kSpans> next_ordinal_{};
+  std::array<std::int64_t, kSpans> first_place_{};
+  const TimePoint began_;
+  const double elapsed_before_s_;
+  TimePoint saved_at_;
+  TimePoint looked_at_;
+  TimePoint told_at_;
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::string reason_;
+  std::exception_ptr failure_;
+  std::optional<TimePoint> stop_asked_at_;
+  int threads_left_;
+  bool all_planned_ = false;
+  std::vector<ChunkVerifier*> verifiers_;
+  ChunkPlanner* planner_ = nullptr;
+};
+
+}  // namespace backfill

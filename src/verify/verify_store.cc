@@ -1,0 +1,349 @@
+#include "verify/verify_store.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/error.h"
+
+namespace backfill {
+namespace {
+
+constexpr const char* kTables = R"sql(
+CREATE TABLE IF NOT EXISTS verify_pass (  -- the last pass of verify
+  pass_id TEXT PRIMARY KEY NOT NULL,
+  state TEXT NOT NULL,                    -- running, stopped, complete, failed
+  reason TEXT NOT NULL,
+  started_at TEXT NOT NULL, updated_at TEXT NOT NULL, elapsed_s REAL NOT NULL,
+  sample REAL,                            -- part of the chunks that is looked at; NULL: all
+  fingerprint TEXT NOT NULL,              -- what is compared with what; a JSON object
+  source_end TEXT, source_watermark TEXT, source_chunks INTEGER NOT NULL,
+  target_end TEXT, target_watermark TEXT, target_chunks INTEGER NOT NULL,
+  chunks INTEGER NOT NULL, source_rows INTEGER NOT NULL, target_rows INTEGER NOT NULL,
+  compared INTEGER NOT NULL, skipped INTEGER NOT NULL, rejected INTEGER NOT NULL,
+  not_there INTEGER NOT NULL, transient INTEGER NOT NULL, rows_estimated INTEGER);
+CREATE TABLE IF NOT EXISTS verify_suspect (  -- rows that differ, or may
+  target_key TEXT PRIMARY KEY NOT NULL,   -- a JSON array
+  source_key TEXT NOT NULL,
+  kind TEXT NOT NULL,                     -- missing, extra, different
+  columns TEXT NOT NULL,                  -- a JSON array
+  state TEXT NOT NULL,                    -- waiting, stands, unsettled
+  source_state TEXT NOT NULL,             -- a digest of the source row; empty: not there
+  since_ms INTEGER NOT NULL, look_at_ms INTEGER NOT NULL, rounds INTEGER NOT NULL,
+  place INTEGER NOT NULL, after TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS verify_suspect_place ON verify_suspect (place, target_key);
+CREATE INDEX IF NOT EXISTS verify_suspect_due ON verify_suspect (state, look_at_ms);
+)sql";
+
+constexpr const char* kSuspectColumns =
+    "target_key, source_key, kind, columns, state, source_state, since_ms, look_at_ms, rounds, "
+    "place, after";
+
+const char* suspect_state_name(Suspect::State state) {
+  switch (state) {
+    case Suspect::State::waiting:
+      return "waiting";
+    case Suspect::State::stands:
+      return "stands";
+    case Suspect::State::unsettled:
+      return "unsettled";
+  }
+  return "";
+}
+
+Suspect::State suspect_state_of(const std::string& name) {
+  for (const auto state :
+       {Suspect::State::waiting, Suspect::State::stands, Suspect::State::unsettled}) {
+    if (name == suspect_state_name(state)) return state;
+  }
+  throw Error(ErrorKind::stop, "a stored suspect is in no known state: " + name);
+}
+
+PassState pass_state_of(const std::string& name) {
+  for (const auto state :
+       {PassState::running, PassState::stopped, PassState::complete, PassState::failed}) {
+    if (name == pass_state_name(state)) return state;
+  }
+  throw Error(ErrorKind::stop, "a stored pass is in no known state: " + name);
+}
+
+// The parameters of a statement in order.
+class Binder {
+ public:
+  explicit Binder(SqliteStatement& statement) : statement_(statement) {}
+
+  Binder& text(const std::string& value) {
+    statement_.bind_text(++at_, value);
+    return *this;
+  }
+  Binder& integer(std::int64_t value) {
+    statement_.bind_integer(++at_, value);
+    return *this;
+  }
+  Binder& real(double value) {
+    statement_.bind_real(++at_, value);
+    return *this;
+  }
+  Binder& key(const std::optional<Key>& value) {
+    if (value) return text(value->to_json());
+    return null();
+  }
+  Binder& null() {
+    statement_.bind_null(++at_);
+    return *this;
+  }
+
+ private:
+  SqliteStatement& statement_;
+  int at_ = 0;
+};
+
+// The columns of a row in order.
+class Reader {
+ public:
+  explicit Reader(const SqliteStatement& statement) : statement_(statement) {}
+
+  std::string text() { return std::string(statement_.bytes(at_++)); }
+  std::int64_t integer() { return statement_.integer(at_++); }
+  double real() { return statement_.real(at_++); }
+  bool is_null() const { return statement_.is_null(at_); }
+  void pass_over() { ++at_; }
+  Key key() { return Key::from_json(text()); }
+  std::optional<Key> maybe_key() {
+    if (!is_null()) return key();
+    pass_over();
+    return std::nullopt;
+  }
+
+ private:
+  const SqliteStatement& statement_;
+  int at_ = 0;
+};
+
+SavedSpan read_span(Reader& row) {
+  SavedSpan span;
+  span.end = row.maybe_key();
+  span.watermark = row.maybe_key();
+  span.chunks = row.integer();
+  return span;
+}
+
+std::vector<std::string> strings_in(const std::string& json) {
+  const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  std::vector<std::string> strings;
+  if (!parsed.is_array()) return strings;
+  for (const auto& item : parsed) {
+    if (item.is_string()) strings.push_back(item.get<std::string>());
+  }
+  return strings;
+}
+
+std::map<std::string, std::string> fields_in(const std::string& json) {
+  const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  std::map<std::string, std::string> fields;
+  if (!parsed.is_object()) return fields;
+  for (const auto& [name, value] : parsed.items()) {
+    if (value.is_string()) fields[name] = value.get<std::string>();
+  }
+  return fields;
+}
+
+}  // namespace
+
+const char* pass_state_name(PassState state) {
+  switch (state) {
+    case PassState::running:
+      return "running";
+    case PassState::stopped:
+      return "stopped";
+    case PassState::complete:
+      return "complete";
+    case PassState::failed:
+      return "failed";
+  }
+  return "";
+}
+
+VerifyStore::VerifyStore(const std::filesystem::path& path)
+    : connection_(path.string(), SqliteConnection::Mode::read_write, std::chrono::seconds(30)) {
+  connection_.execute("PRAGMA synchronous = FULL");
+  SqliteTransaction transaction(connection_);
+  connection_.execute(kTables);
+  transaction.commit();
+}
+
+std::optional<SavedPass> VerifyStore::load() {
+  auto statement = connection_.prepare(
+      "SELECT pass_id, state, reason, started_at, updated_at, elapsed_s, sample, fingerprint, "
+      "source_end, source_watermark, source_chunks, target_end, target_watermark, target_chunks, "
+      "chunks, source_rows, target_rows, compared, skipped, rejected, not_there, transient, "
+      "rows_estimated FROM verify_pass");
+  if (!statement.step()) return std::nullopt;
+  Reader row(statement);
+  SavedPass pass;
+  pass.pass_id = row.text();
+  pass.state = pass_state_of(row.text());
+  pass.reason = row.text();
+  pass.started_at = row.text();
+  pass.updated_at = row.text();
+  pass.elapsed_s = row.real();
+  if (row.is_null()) {
+    row.pass_over();
+  } else {
+    pass.sample = row.real();
+  }
+  pass.fingerprint = fields_in(row.text());
+  pass.source = read_span(row);
+  pass.target = read_span(row);
+  CompareCounts& counts = pass.counts;
+  for (std::int64_t* count :
+       {&counts.chunks, &counts.source_rows, &counts.target_rows, &counts.compared, &counts.skipped,
+        &counts.rejected, &counts.not_there, &counts.transient}) {
+    *count = row.integer();
+  }
+  if (!row.is_null()) pass.estimated_rows = row.integer();
+  return pass;
+}
+
+void VerifyStore::start(const SavedPass& pass) {
+  SqliteTransaction transaction(connection_);
+  connection_.execute("DELETE FROM verify_suspect; DELETE FROM verify_pass");
+  write_pass(pass);
+  transaction.commit();
+}
+
+void VerifyStore::save(const SavedPass& pass, const Step& step) {
+  SqliteTransaction transaction(connection_);
+  write_pass(pass);
+  write_step(step);
+  transaction.commit();
+}
+
+void VerifyStore::put(const Step& step) {
+  SqliteTransaction transaction(connection_);
+  write_step(step);
+  transaction.commit();
+}
+
+void VerifyStore::write_pass(const SavedPass& pass) {
+  auto statement = connection_.prepare(
+      "INSERT OR REPLACE INTO verify_pass VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, ?, ?, ?, ?, ?, ?)");
+  Binder row(statement);
+  row.text(pass.pass_id).text(pass_state_name(pass.state)).text(pass.reason);
+  row.text(pass.started_at).text(pass.updated_at).real(pass.elapsed_s);
+  if (pass.sample) {
+    row.real(*pass.sample);
+  } else {
+    row.null();
+  }
+  row.text(nlohmann::json(pass.fingerprint).dump());
+  for (const SavedSpan* span : {&pass.source, &pass.target})
+    row.key(span->end).key(span->watermark).integer(span->chunks);
+  const CompareCounts& counts = pass.counts;
+  row.integer(counts.chunks).integer(counts.source_rows).integer(counts.target_rows);
+  row.integer(counts.compared).integer(counts.skipped).integer(counts.rejected);
+  row.integer(counts.not_there).integer(counts.transient);
+  if (pass.estimated_rows) {
+    row.integer(*pass.estimated_rows);
+  } else {
+    row.null();
+  }
+  statement.run();
+}
+
+void VerifyStore::write_step(const Step& step) {
+  auto remove = connection_.prepare("DELETE FROM verify_suspect WHERE target_key = ?");
+  for (const Key& key : step.settled) {
+    Binder(remove).text(key.to_json());
+    remove.run();
+  }
+  auto statement =
+      connection_.prepare(std::string("INSERT OR REPLACE INTO verify_suspect (") + kSuspectColumns +
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  for (const Suspect& suspect : step.changed) {
+    const Finding& finding = suspect.finding;
+    Binder(statement)
+        .text(finding.target_key.to_json())
+        .text(finding.source_key.to_json())
+        .text(finding_kind_name(finding.kind))
+        .text(nlohmann::json(finding.columns).dump())
+        .text(suspect_state_name(suspect.state))
+        .text(suspect.source_state)
+        .integer(suspect.since_ms)
+        .integer(suspect.look_at_ms)
+        .integer(suspect.rounds)
+        .integer(suspect.place)
+        .key(suspect.after);
+    statement.run();
+  }
+}
+
+std::vector<Suspect> VerifyStore::read_suspects(SqliteStatement& statement) {
+  std::vector<Suspect> suspects;
+  while (statement.step()) {
+    Reader row(statement);
+    Suspect suspect;
+    suspect.finding.target_key = row.key();
+    suspect.finding.source_key = row.key();
+    suspect.finding.kind = finding_kind_of(row.text());
+    suspect.finding.columns = strings_in(row.text());
+    suspect.state = suspect_state_of(row.text());
+    suspect.source_state = row.text();
+    suspect.since_ms = row.integer();
+    suspect.look_at_ms = row.integer();
+    suspect.rounds = static_cast<int>(row.integer());
+    suspect.place = row.integer();
+    suspect.after = row.maybe_key();
+    suspects.push_back(std::move(suspect));
+  }
+  return suspects;
+}
+
+std::vector<Suspect> VerifyStore::due(std::int64_t now_ms, std::size_t limit) {
+  auto statement = connection_.prepare(
+      std::string("SELECT ") + kSuspectColumns +
+      " FROM verify_suspect WHERE state = 'waiting' AND look_at_ms <= ? ORDER BY look_at_ms "
+      "LIMIT ?");
+  Binder(statement).integer(now_ms).integer(static_cast<std::int64_t>(limit));
+  return read_suspects(statement);
+}
+
+Differences VerifyStore::count() {
+  auto statement =
+      connection_.prepare("SELECT state, kind, count(*) FROM verify_suspect GROUP BY state, kind");
+  Differences differences;
+  while (statement.step()) {
+    Reader row(statement);
+    const Suspect::State state = suspect_state_of(row.text());
+    const FindingKind kind = finding_kind_of(row.text());
+    const std::int64_t count = row.integer();
+    if (state == Suspect::State::waiting) differences.waiting += count;
+    if (state == Suspect::State::unsettled) differences.unsettled += count;
+    if (state != Suspect::State::stands) continue;
+    if (kind == FindingKind::missing) differences.missing += count;
+    if (kind == FindingKind::extra) differences.extra += count;
+    if (kind == FindingKind::different) differences.different += count;
+  }
+  return differences;
+}
+
+std::optional<std::optional<Key>> VerifyStore::first_unclean(std::int64_t place) {
+  auto statement = connection_.prepare(
+      "SELECT after FROM verify_suspect WHERE place < ? ORDER BY place LIMIT 1");
+  statement.bind_integer(1, place);
+  if (!statement.step()) return std::nullopt;
+  return Reader(statement).maybe_key();
+}
+
+std::vector<Suspect> VerifyStore::standing(const Suspect* last, std::size_t limit) {
+  const std::string behind = last == nullptr ? "" : "AND (place, target_key) > (?, ?) ";
+  auto statement = connection_.prepare(std::string("SELECT ") + kSuspectColumns +
+                                       " FROM verify_suspect WHERE state <> 'waiting' " + behind +
+                                       "ORDER BY place, target_key LIMIT ?");
+  Binder row(statement);
+  if (last != nullptr) row.integer(last->place).text(last->finding.target_key.to_json());
+  row.integer(static_cast<std::int64_t>(limit));
+  return read_suspects(statement);
+}
+
+}  // namespace backfill

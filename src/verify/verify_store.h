@@ -1,0 +1,91 @@
+// verify/verify_store.h
+//
+// What the checkpoint file holds of the last pass of `verify`: how far it is, and the rows that
+// differ, so that a pass goes on after a crash and `reconcile` knows what to repair. In tables of
+// its own, over a connection of its own: a run that uses the file at the same time is not
+// disturbed. Readable with the sqlite3 shell: verify_pass, verify_suspect.
+//
+// One thread. Failures are the Errors of SqliteConnection.
+
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sqlite/connection.h"
+#include "verify/finding.h"
+
+namespace backfill {
+
+enum class PassState {
+  running,
+  stopped,   // with work left
+  complete,  // every row was looked at, and every suspect settled
+  failed,
+};
+const char* pass_state_name(PassState state);
+
+// One walk over a side's keys.
+struct SavedSpan {
+  std::optional<Key> end;        // the last key when the pass began; none: there was none
+  std::optional<Key> watermark;  // every chunk up to here was looked at
+  std::int64_t chunks = 0;       // up to the watermark
+};
+
+struct SavedPass {
+  std::string pass_id;
+  PassState state = PassState::running;
+  std::string reason;
+  std::string started_at;
+  std::string updated_at;
+  double elapsed_s = 0;
+  std::optional<double> sample;  // part of the chunks that is looked at; none: all
+  std::map<std::string, std::string> fingerprint;
+  SavedSpan source;  // over the source's keys
+  SavedSpan target;  // over those of the target that come after, or over all of them
+  CompareCounts counts;
+  std::optional<std::int64_t> estimated_rows;
+};
+
+class VerifyStore {
+ public:
+  // The file is there and is a checkpoint.
+  explicit VerifyStore(const std::filesystem::path& path);
+
+  std::optional<SavedPass> load();
+  // Forgets the pass and the suspects that are there.
+  void start(const SavedPass& pass);
+
+  struct Step {
+    std::vector<Suspect> changed;  // new, or looked at again
+    std::vector<Key> settled;      // target keys of suspects that are none any more
+  };
+  void save(const SavedPass& pass, const Step& step);
+
+  // At most `limit` suspects that are to be looked at by `now_ms`.
+  std::vector<Suspect> due(std::int64_t now_ms, std::size_t limit);
+
+  Differences count();
+  // Where the first chunk below `place` with an open suspect or a difference begins; none: no chunk
+  // has any. The inner none is the start of the table.
+  std::optional<std::optional<Key>> first_unclean(std::int64_t place);
+
+  // At most `limit` of those that stand or are unsettled, in the order of their chunks, behind
+  // `last`; null: from the first.
+  std::vector<Suspect> standing(const Suspect* last, std::size_t limit);
+  // As save, of no pass.
+  void put(const Step& step);
+
+ private:
+  std::vector<Suspect> read_suspects(SqliteStatement& statement);
+  void write_pass(const SavedPass& pass);
+  void write_step(const Step& step);
+
+  SqliteConnection connection_;
+};
+
+}  // namespace backfill
