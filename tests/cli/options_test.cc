@@ -208,8 +208,8 @@ TEST_F(OptionsTest, NameTheOptionAndTheValueThatIsWrong) {
 
 TEST_F(OptionsTest, NameTheWordThatIsNoCommand) {
   EXPECT_EQ(refusal({"walk", "job.toml"}),
-            "there is no command \"walk\"; commands are run, plan, status, verify and "
-            "reconcile");
+            "there is no command \"walk\"; commands are run, plan, status, verify, reconcile, "
+            "pause, resume and set");
 }
 
 TEST_F(OptionsTest, RefuseToGoOnAndToStartOverBeforeAnyFileIsTouched) {

@@ -34,7 +34,7 @@ class ControlTest : public ::testing::TestWithParam<Engine> {
 
   static bool is_paused(const JobOnDisk& job) {
     const Json status = job.status();
-    return status["state"] == "paused" &&
+    return status["state"] == "paused" && status["reason"].is_string() &&
            status["reason"].get<std::string>().starts_with("paused by `backfill pause` at ");
   }
 
