@@ -404,7 +404,7 @@ std::vector<std::string> describe_watch(const Assembly& assembly) {
     }
     if (!throttle.query.empty()) lines.push_back("throttle.query: " + throttle.query);
   } else {
-    lines.push_back("throttle.enabled = false: full speed, whatever it does to others");
+    lines.emplace_back("throttle.enabled = false: full speed, whatever it does to others");
   }
   if (!throttle.pause_file.empty()) lines.push_back("pause file: " + throttle.pause_file);
   return lines;

@@ -80,7 +80,6 @@ Json to_json(const Status& status) {
                       {"signal", run.pressure_signal.empty() ? Json() : Json(run.pressure_signal)}};
   json["batches"] = {
       {"done", run.batches.done}, {"retried", run.batches.retried}, {"split", run.batches.split}};
-  json["control"] = Json::array();
   for (const Control& control : status.controls) {
     json["control"].push_back(
         {{"key", control.key}, {"value", control.value}, {"set_at", control.set_at}});
