@@ -1,9 +1,11 @@
 #include "checkpoint/checkpoint_read.h"
 
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "checkpoint/schema.h"
 #include "core/error.h"
+#include "sqlite/fields.h"
 
 namespace backfill {
 namespace {
@@ -17,45 +19,23 @@ RunState run_state(const std::string& name) {
   throw Error(ErrorKind::stop, "the checkpoint holds a run in an unknown state: " + name);
 }
 
-// Reads the columns of a row in order.
-class Reader {
- public:
-  explicit Reader(const SqliteStatement& statement) : statement_(statement) {}
-
-  std::string text() { return std::string(statement_.bytes(at_++)); }
-  std::int64_t integer() { return statement_.integer(at_++); }
-  double real() { return statement_.real(at_++); }
-  std::optional<double> maybe_real() {
-    if (!statement_.is_null(at_)) return real();
-    ++at_;
-    return std::nullopt;
-  }
-  std::optional<std::int64_t> maybe_integer() {
-    if (!statement_.is_null(at_)) return integer();
-    ++at_;
-    return std::nullopt;
-  }
-  Key key() { return Key::from_json(text()); }
-  std::optional<Key> maybe_key() {
-    if (!statement_.is_null(at_)) return key();
-    ++at_;
-    return std::nullopt;
-  }
-
- private:
-  const SqliteStatement& statement_;
-  int at_ = 0;
-};
-
 // A file of an older format that is only looked at has none.
 void read_doubts(SqliteConnection& connection, SavedRun& run) {
-  if (read_pragma(connection, "user_version") < kCheckpointFormat) return;
+  if (read_pragma(connection, "user_version") < 2) return;
   SqliteStatement doubts = connection.prepare("SELECT after, upto, mark FROM in_doubt");
   while (doubts.step()) {
     Reader doubt(doubts);
     const std::optional<Key> after = doubt.maybe_key();
     const Key upto = doubt.key();
     run.in_doubt.push_back({after, upto, doubt.text()});
+  }
+}
+
+Figures figures_in(const std::string& text) {
+  try {
+    return nlohmann::json::parse(text).get<Figures>();
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorKind::stop, "the checkpoint holds no object of numbers: " + text);
   }
 }
 
@@ -80,8 +60,10 @@ std::int64_t read_pragma(SqliteConnection& connection, const std::string& name) 
 }
 
 std::optional<SavedRun> read_run(SqliteConnection& connection) {
+  const bool has_objects = read_pragma(connection, "user_version") >= 3;
   SqliteStatement statement =
-      connection.prepare(std::string("SELECT ") + kRunColumns + " FROM run");
+      connection.prepare(std::string("SELECT ") + kRunColumns + ", " +
+                         (has_objects ? kRunObjectColumns : "'{}', '{}'") + " FROM run");
   if (!statement.step()) return std::nullopt;
   Reader row(statement);
   SavedRun run;
@@ -111,6 +93,8 @@ std::optional<SavedRun> read_run(SqliteConnection& connection) {
   run.pressure_signal = row.text();
   run.all_visited = row.integer() != 0;
   run.forced = row.text();
+  run.signals = figures_in(row.text());
+  run.rested_s = figures_in(row.text());
   if (run.run_id.empty())
     throw Error(ErrorKind::stop, "the checkpoint holds a run without a run_id");
   if (statement.step()) throw Error(ErrorKind::stop, "the checkpoint holds more than one run");

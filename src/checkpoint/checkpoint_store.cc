@@ -6,11 +6,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "checkpoint/checkpoint_read.h"
 #include "checkpoint/schema.h"
 #include "core/error.h"
+#include "sqlite/fields.h"
 #include "support/clock.h"
 
 namespace backfill {
@@ -75,49 +77,16 @@ class Snapshot {
 void make_schema(SqliteConnection& connection, std::int64_t format) {
   if (format == kCheckpointFormat) return;
   SqliteTransaction transaction(connection);
-  connection.execute(format == 0 ? kCheckpointSchema : kUpgradeFromFormat1);
+  if (format == 0) {
+    connection.execute(kCheckpointSchema);
+  } else {
+    for (auto at = static_cast<std::size_t>(format); at < kUpgradeFrom.size(); ++at)
+      connection.execute(kUpgradeFrom.at(at));
+  }
   connection.execute("PRAGMA application_id = " + std::to_string(kCheckpointApplicationId));
   connection.execute("PRAGMA user_version = " + std::to_string(kCheckpointFormat));
   transaction.commit();
 }
-
-// Binds the parameters of a statement in order.
-class Binder {
- public:
-  explicit Binder(SqliteStatement& statement) : statement_(statement) {}
-
-  Binder& text(const std::string& value) {
-    statement_.bind_text(++at_, value);
-    return *this;
-  }
-  Binder& integer(std::int64_t value) {
-    statement_.bind_integer(++at_, value);
-    return *this;
-  }
-  Binder& real(double value) {
-    statement_.bind_real(++at_, value);
-    return *this;
-  }
-  Binder& real(const std::optional<double>& value) {
-    if (value) return real(*value);
-    statement_.bind_null(++at_);
-    return *this;
-  }
-  Binder& integer(const std::optional<std::int64_t>& value) {
-    if (value) return integer(*value);
-    statement_.bind_null(++at_);
-    return *this;
-  }
-  Binder& key(const std::optional<Key>& value) {
-    if (value) return text(value->to_json());
-    statement_.bind_null(++at_);
-    return *this;
-  }
-
- private:
-  SqliteStatement& statement_;
-  int at_ = 0;
-};
 
 // The file's format, once all of its run could be read; 0 when it is an empty database. In one
 // snapshot: a run may be making the schema this very moment.
@@ -247,8 +216,8 @@ void CheckpointStore::save(const SavedRun& run, const std::vector<DeadLetter>& d
   write_doubts(run);
   write_dead_letters(dead_letters, run.updated_at);
   if (sample) {
-    SqliteStatement statement =
-        connection_->prepare("INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    SqliteStatement statement = connection_->prepare(
+        "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     Binder(statement)
         .text(sample->taken_at)
         .real(sample->elapsed_s)
@@ -259,7 +228,15 @@ void CheckpointStore::save(const SavedRun& run, const std::vector<DeadLetter>& d
         .real(sample->batch_ms)
         .real(sample->share)
         .real(sample->pressure)
-        .text(sample->reason);
+        .text(sample->reason)
+        .real(sample->progress)
+        .integer(sample->batches_done)
+        .integer(sample->batches_retried)
+        .integer(sample->rows_conflicts)
+        .integer(sample->rows_rejected)
+        .text(nlohmann::json(sample->signals).dump())
+        .text(nlohmann::json(sample->rested_s).dump())
+        .text(nlohmann::json(sample->phases_ms).dump());
     statement.run();
   }
   transaction.commit();
@@ -352,10 +329,10 @@ bool CheckpointStore::has_changed() {
 }
 
 void CheckpointStore::write_run(const SavedRun& run) {
-  SqliteStatement statement =
-      connection_->prepare(std::string("INSERT OR REPLACE INTO run (") + kRunColumns +
-                           ", job) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                           "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  SqliteStatement statement = connection_->prepare(
+      std::string("INSERT OR REPLACE INTO run (") + kRunColumns + ", " + kRunObjectColumns +
+      ", job) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   Binder(statement)
       .text(run.run_id)
       .text(run_state_name(run.state))
@@ -385,6 +362,8 @@ void CheckpointStore::write_run(const SavedRun& run) {
       .text(run.pressure_signal)
       .integer(run.all_visited ? 1 : 0)
       .text(run.forced)
+      .text(nlohmann::json(run.signals).dump())
+      .text(nlohmann::json(run.rested_s).dump())
       .text(job_);
   statement.run();
 }

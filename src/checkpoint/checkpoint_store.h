@@ -37,6 +37,14 @@ struct Sample {
   double share = 1;
   std::optional<double> pressure;
   std::string reason;
+  double progress = 0;
+  std::int64_t batches_done = 0;
+  std::int64_t batches_retried = 0;
+  std::int64_t rows_conflicts = 0;
+  std::int64_t rows_rejected = 0;
+  Figures signals;    // as in SavedRun
+  Figures rested_s;   // as in SavedRun
+  Figures phases_ms;  // of batches since the sample before
 };
 
 class CheckpointStore {

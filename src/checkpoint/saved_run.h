@@ -25,6 +25,9 @@ enum class RunState {
 };
 const char* run_state_name(RunState state);
 
+// Numbers by name.
+using Figures = std::map<std::string, double>;
+
 struct BatchCounts {
   std::int64_t done = 0;
   std::int64_t retried = 0;
@@ -51,6 +54,8 @@ struct SavedRun {
   double share = 1;
   std::optional<double> pressure;
   std::string pressure_signal;
+  Figures signals;           // each that is watched: 1 at its limit
+  Figures rested_s;          // of all workers, over all processes, by what made them rest
   bool all_visited = false;  // the end of the table was proven
   std::string forced;        // fingerprint fields that --force overrode; empty: none
 

@@ -5,10 +5,12 @@
 
 #pragma once
 
+#include <array>
+
 namespace backfill {
 
 inline constexpr int kCheckpointApplicationId = 0x4246494C;  // "BFIL"
-inline constexpr int kCheckpointFormat = 2;
+inline constexpr int kCheckpointFormat = 3;
 
 inline constexpr const char* kCheckpointSchema = R"sql(
 CREATE TABLE job (
@@ -28,7 +30,9 @@ CREATE TABLE run (
   batch_size INTEGER NOT NULL, workers INTEGER NOT NULL, share REAL NOT NULL,
   pressure REAL, pressure_signal TEXT NOT NULL,
   all_visited INTEGER NOT NULL,           -- 1: the end of the table was proven
-  forced TEXT NOT NULL);                  -- what --force overrode
+  forced TEXT NOT NULL,                   -- what --force overrode
+  signals TEXT NOT NULL DEFAULT '{}',     -- a JSON object: each signal that is watched, 1 at its limit
+  rested_s TEXT NOT NULL DEFAULT '{}');   -- a JSON object: seconds workers rested by what made them
 CREATE TABLE watermark (
   run_id TEXT PRIMARY KEY NOT NULL,
   key TEXT,                               -- every row up to here is done; a JSON array; NULL: none yet
@@ -43,11 +47,17 @@ CREATE TABLE dead_letter (
   message TEXT NOT NULL,
   "values" TEXT NOT NULL,                 -- the source row, a JSON object
   recorded_at TEXT NOT NULL);
-CREATE TABLE sample (                     -- one every few seconds of a run
+CREATE TABLE sample (                     -- one every few seconds of a run; counts are since its start
   taken_at TEXT NOT NULL, elapsed_s REAL NOT NULL,
   rows_read INTEGER NOT NULL, rows_written INTEGER NOT NULL, rate_rows_per_s REAL NOT NULL,
   batch_size INTEGER NOT NULL, batch_ms REAL NOT NULL,
-  share REAL NOT NULL, pressure REAL, reason TEXT NOT NULL);
+  share REAL NOT NULL, pressure REAL, reason TEXT NOT NULL,
+  progress REAL NOT NULL DEFAULT 0, batches_done INTEGER NOT NULL DEFAULT 0,
+  batches_retried INTEGER NOT NULL DEFAULT 0, rows_conflicts INTEGER NOT NULL DEFAULT 0,
+  rows_rejected INTEGER NOT NULL DEFAULT 0,
+  signals TEXT NOT NULL DEFAULT '{}',     -- as in table run
+  rested_s TEXT NOT NULL DEFAULT '{}',    -- as in table run
+  phases_ms TEXT NOT NULL DEFAULT '{}');  -- a JSON object: work since the sample before, by phase
 CREATE TABLE control (                    -- settings changed while a run goes on
   key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL, set_at TEXT NOT NULL);
 )sql";
@@ -60,9 +70,22 @@ inline constexpr const char* kRunColumns =
     "batches_retried, batches_split, progress, rate_rows_per_s, eta_low_s, eta_high_s, batch_size, "
     "workers, "
     "share, pressure, pressure_signal, all_visited, forced";
+// Likewise, after those; files before format 3 have none.
+inline constexpr const char* kRunObjectColumns = "signals, rested_s";
 
-// What makes a file of format 1 one of today's.
-inline constexpr const char* kUpgradeFromFormat1 =
-    "CREATE TABLE in_doubt (upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL)";
+// What makes a file of format N one of the next.
+inline constexpr std::array<const char*, kCheckpointFormat> kUpgradeFrom = {
+    kCheckpointSchema,  // of an empty database one of today's
+    "CREATE TABLE in_doubt (upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL)",
+    "ALTER TABLE run ADD COLUMN signals TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE run ADD COLUMN rested_s TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE sample ADD COLUMN progress REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE sample ADD COLUMN batches_done INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sample ADD COLUMN batches_retried INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sample ADD COLUMN rows_conflicts INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sample ADD COLUMN rows_rejected INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sample ADD COLUMN signals TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE sample ADD COLUMN rested_s TEXT NOT NULL DEFAULT '{}';"
+    "ALTER TABLE sample ADD COLUMN phases_ms TEXT NOT NULL DEFAULT '{}'"};
 
 }  // namespace backfill

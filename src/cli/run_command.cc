@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <atomic>
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <random>
@@ -8,6 +8,7 @@
 #include "assemble.h"
 #include "cli/commands.h"
 #include "cli/live_control.h"
+#include "cli/stop_on_signal.h"
 #include "engine/retried.h"
 #include "engine/retry_rejected.h"
 #include "observe/log.h"
@@ -15,7 +16,6 @@
 #include "observe/run_metrics.h"
 #include "sqlite/runner_lock.h"
 #include "support/failpoint.h"
-#include "support/stop_signal.h"
 
 namespace backfill {
 namespace {
@@ -23,6 +23,7 @@ namespace {
 // A database that is not there at the very start is waited for a few seconds; a restart that
 // takes longer is the scheduler's to retry.
 constexpr int kStartRetriesMax = 5;
+constexpr double kRestToTell_s = 0.1;
 
 std::string new_run_id() {
   std::random_device random;
@@ -65,6 +66,19 @@ void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKin
   }
 }
 
+// `12.3 s replica_lag, 2.0 s share`: of all workers, the longest first.
+std::string rests_text(const SavedRun& run) {
+  std::vector<std::pair<double, std::string>> longest;
+  for (const auto& [cause, rested_s] : run.rested_s) {
+    if (rested_s >= kRestToTell_s) longest.emplace_back(rested_s, cause);
+  }
+  std::sort(longest.rbegin(), longest.rend());
+  std::string text;
+  for (const auto& [rested_s, cause] : longest)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", duration_text(rested_s), cause);
+  return text;
+}
+
 void log_end(Log& log, const RunOutcome& outcome) {
   const SavedRun& run = outcome.run;
   Log::Fields fields = {{"rows_read", std::to_string(run.rows.read)},
@@ -76,6 +90,8 @@ void log_end(Log& log, const RunOutcome& outcome) {
                         {"batches", std::to_string(run.batches.done)},
                         {"retried", std::to_string(run.batches.retried)},
                         {"elapsed", duration_text(run.elapsed_s)}};
+  const std::string rests = rests_text(run);
+  if (!rests.empty()) fields.emplace_back("rested", rests);
   if (!outcome.reason.empty()) fields.emplace_back("reason", outcome.reason);
   if (run.watermark) fields.emplace_back("watermark", run.watermark->display());
   const bool good = outcome.state == RunState::complete || outcome.state == RunState::paused;
@@ -128,52 +144,6 @@ ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const Sa
       retry.rows.skipped, retry.gone, retry.rows.rejected, describe_run(retry.run));
   return retry.run.state == RunState::complete ? ExitCode::done : ExitCode::rejected;
 }
-
-// Hands the first signal on to the run, also one that comes before there is a run.
-class SignalToRun {
- public:
-  explicit SignalToRun(Log& log)
-      : log_(log),
-        signal_(
-            [this](int signal) {
-              take(signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
-            },
-            [this] { has_hung_up_ = true; }) {}
-
-  // Whether SIGHUP has come since this was asked before.
-  bool take_hangup() { return has_hung_up_.exchange(false); }
-
-  std::stop_token token() const { return stop_.get_token(); }
-
-  void attach(Run& run) {
-    const std::lock_guard lock(mutex_);
-    run_ = &run;
-    if (!reason_.empty()) run.stop(reason_);
-  }
-
-  void detach() {
-    const std::lock_guard lock(mutex_);
-    run_ = nullptr;
-  }
-
- private:
-  void take(const std::string& reason) {
-    log_.write(LogLevel::info, "stop requested; batches in flight are finished",
-               {{"reason", reason}});
-    stop_.request_stop();
-    const std::lock_guard lock(mutex_);
-    reason_ = reason;
-    if (run_ != nullptr) run_->stop(reason);
-  }
-
-  Log& log_;
-  std::stop_source stop_;
-  std::atomic<bool> has_hung_up_ = false;
-  std::mutex mutex_;
-  Run* run_ = nullptr;  // guarded by mutex_
-  std::string reason_;  // guarded by mutex_; empty: no signal yet
-  StopSignal signal_;   // last: its thread uses all of the above
-};
 
 // The run that the file holds. Its runner's lock is ours, so one that says it is running is not.
 std::optional<SavedRun> load_run(CheckpointStore& store) {
@@ -228,7 +198,7 @@ using LookForChange = std::function<std::optional<RunChange>()>;
 // Its connections, and with them the runner's lock, end with it.
 RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun& start,
                    CheckpointStore& store, Clock& clock, ProgressDisplay& display, Metrics& metrics,
-                   SignalToRun& signal, const LookForChange& look_for_change) {
+                   StopOnSignal& signal, const LookForChange& look_for_change) {
   metrics.show(start);
   Run* running = nullptr;
   Run run(std::move(parts), run_options, start, store, clock, display,
@@ -238,10 +208,9 @@ RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun
              if (auto change = look_for_change()) running->change(std::move(*change));
            },
            [&](const ChunkReport& report) { metrics.observe(report); },
-           [&](Duration duration) { metrics.observe_checkpoint(duration); },
-           [&](const std::map<std::string, Duration>& rests) { metrics.show_rests(rests); }});
+           [&](Duration duration) { metrics.observe_checkpoint(duration); }});
   running = &run;
-  signal.attach(run);
+  signal.attach([&run](const std::string& reason) { run.stop(reason); });
   RunOutcome outcome = run.execute();
   signal.detach();
   display.clear();
@@ -259,7 +228,7 @@ ExitCode exit_code_of(const RunOutcome& outcome) {
 
 // The job's checkpoint is open, and ours alone.
 ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& store, Clock& clock,
-                 ProgressDisplay& log, Metrics& metrics, SignalToRun& signal) {
+                 ProgressDisplay& log, Metrics& metrics, StopOnSignal& signal) {
   const std::vector<Control> controls = store.controls();
   const Job job = controlled_job(loaded, options.overrides, controls);
   const std::optional<SavedRun> saved = load_run(store);
@@ -339,7 +308,7 @@ ExitCode run_command(const Options& options) {
   StderrLog stderr_log(options.log_format, options.log_level, job.name);
   SystemClock clock;
   ProgressDisplay log(options.progress, stderr_log, clock);
-  SignalToRun signal(log);
+  StopOnSignal signal(log);
 
   // The file is opened and locked before anything else: a second runner touches nothing.
   // The lock goes last: closing its file drops the locks that SQLite has on it.

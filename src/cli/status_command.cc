@@ -78,6 +78,7 @@ Json to_json(const Status& status) {
   json["share"] = known_or_null(run.share);
   json["pressure"] = {{"value", json_or_null(run.pressure)},
                       {"signal", run.pressure_signal.empty() ? Json() : Json(run.pressure_signal)}};
+  json["signals"] = run.signals;
   json["batches"] = {
       {"done", run.batches.done}, {"retried", run.batches.retried}, {"split", run.batches.split}};
   for (const Control& control : status.controls) {
@@ -88,6 +89,7 @@ Json to_json(const Status& status) {
   json["updated_at"] = known_or_null(run.updated_at);
   json["elapsed_s"] = known_or_null(run.elapsed_s);
   json["throttled_s"] = known_or_null(run.throttled_s);
+  json["rested_s"] = run.rested_s;
   return json;
 }
 

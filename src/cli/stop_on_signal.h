@@ -1,10 +1,11 @@
 // cli/stop_on_signal.h
 //
 // The first SIGTERM or SIGINT as a stop request, handed on to whatever is at work then, also when
-// the work begins later. Safe from any thread.
+// the work begins later; and whether there was a SIGHUP. Safe from any thread.
 
 #pragma once
 
+#include <atomic>
 #include <csignal>
 #include <functional>
 #include <mutex>
@@ -20,9 +21,15 @@ namespace backfill {
 class StopOnSignal {
  public:
   explicit StopOnSignal(Log& log)
-      : log_(log), signal_([this](int signal) {
-          take(signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
-        }) {}
+      : log_(log),
+        signal_(
+            [this](int signal) {
+              take(signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
+            },
+            [this] { has_hung_up_ = true; }) {}
+
+  // Whether SIGHUP has come since this was asked before.
+  bool take_hangup() { return has_hung_up_.exchange(false); }
 
   std::stop_token token() const { return stop_.get_token(); }
 
@@ -39,7 +46,7 @@ class StopOnSignal {
 
  private:
   void take(const std::string& reason) {
-    log_.write(LogLevel::info, "stop requested; chunks in flight are finished",
+    log_.write(LogLevel::info, "stop requested; batches in flight are finished",
                {{"reason", reason}});
     stop_.request_stop();
     const std::lock_guard lock(mutex_);
@@ -49,6 +56,7 @@ class StopOnSignal {
 
   Log& log_;
   std::stop_source stop_;
+  std::atomic<bool> has_hung_up_ = false;
   std::mutex mutex_;
   std::function<void(const std::string&)> on_stop_;  // guarded by mutex_
   std::string reason_;                               // guarded by mutex_; empty: no signal yet

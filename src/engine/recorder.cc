@@ -1,5 +1,6 @@
 #include "engine/recorder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -9,10 +10,20 @@ namespace backfill {
 namespace {
 
 constexpr Duration kHeartbeat = std::chrono::seconds(1);  // `status` shows a live run as live
-constexpr Duration kSampleInterval = std::chrono::seconds(5);
+// A short run has enough samples to draw, a long one no more than it takes.
+constexpr Duration kSampleIntervalMin = std::chrono::seconds(1);
+constexpr Duration kSampleIntervalMax = std::chrono::seconds(5);
+constexpr double kSamplesOfShortRun = 60;
 constexpr std::size_t kGroupMax = 64;  // reports saved in one step
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double milliseconds_of(Duration duration) { return seconds(duration) * 1000; }
+
+Duration sample_interval(double elapsed_s) {
+  const std::chrono::duration<double> part(elapsed_s / kSamplesOfShortRun);
+  return std::clamp(std::chrono::duration_cast<Duration>(part), kSampleIntervalMin,
+                    kSampleIntervalMax);
+}
 
 }  // namespace
 
@@ -31,6 +42,7 @@ Recorder::Recorder(SavedRun run, std::size_t queue_size, Wiring wiring)
       doubts_(open_doubts(run_)),
       carried_(run_.done_ahead),
       throttled_before_s_(run_.throttled_s),
+      rested_before_s_(run_.rested_s),
       sampled_at_(wiring_.clock.now()),
       published_(run_),
       thread_([this] { keep_recording(); }) {}
@@ -113,7 +125,7 @@ void Recorder::record_next() {
     if (entry->saved) waiting.push_back(std::move(*entry->saved));
     if (++taken == kGroupMax) break;
   }
-  save(dead_letters, wiring_.clock.now() - sampled_at_ >= kSampleInterval);
+  save(dead_letters, wiring_.clock.now() - sampled_at_ >= sample_interval(run_.elapsed_s));
   for (std::promise<void>& saved : waiting) saved.set_value();
   if (!durable.empty()) wiring_.on_durable(durable);
 }
@@ -147,7 +159,7 @@ void Recorder::add(const ChunkReport& report) {
       report.chunk.size > 0 ? 1 : 0;  // ranges done by an earlier process have no size
   run_.batches.retried += report.retries;
   run_.batches.split += report.splits;
-  work_since_sample_ += report.times.total();
+  work_since_sample_ += report.times;
   ++batches_since_sample_;
 }
 
@@ -161,11 +173,14 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   run_.share = wiring_.throttle.share();
   run_.workers = wiring_.throttle.workers();
   run_.throttled_s = throttled_before_s_ + seconds(wiring_.throttle.rested());
-  if (run_.state == RunState::running) run_.reason = wiring_.throttle.reason();
+  run_.rested_s = rested_before_s_;
+  for (const auto& [cause, rested] : wiring_.throttle.rested_by())
+    run_.rested_s[cause] += seconds(rested);
   const Pressure pressure = wiring_.throttle.pressure();
   run_.pressure_signal = pressure.signal;
   run_.pressure.reset();
   if (!pressure.signal.empty()) run_.pressure = pressure.level;
+  run_.signals = wiring_.throttle.levels();
   if (run_.state == RunState::running) run_.reason = wiring_.throttle.reason();
   run_.updated_at = utc_now();
   progress_.update(run_);
@@ -174,7 +189,9 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   failpoint("checkpoint.before_commit");
   wiring_.store.save(run_, dead_letters, with_sample ? std::optional(sample()) : std::nullopt);
   failpoint("checkpoint.after_commit");
-  if (wiring_.on_saved) wiring_.on_saved(wiring_.clock.now() - began);
+  const Duration saving = wiring_.clock.now() - began;
+  saving_since_sample_ += saving;
+  if (wiring_.on_saved) wiring_.on_saved(saving);
 
   const std::lock_guard lock(mutex_);
   published_ = run_;
@@ -190,12 +207,25 @@ Sample Recorder::sample() {
   sample.batch_size = run_.batch_size;
   if (batches_since_sample_ > 0) {
     sample.batch_ms =
-        seconds(work_since_sample_) * 1000 / static_cast<double>(batches_since_sample_);
+        milliseconds_of(work_since_sample_.total()) / static_cast<double>(batches_since_sample_);
   }
   sample.share = run_.share;
   sample.pressure = run_.pressure;
   sample.reason = run_.reason;
-  work_since_sample_ = Duration::zero();
+  sample.progress = run_.progress;
+  sample.batches_done = run_.batches.done;
+  sample.batches_retried = run_.batches.retried;
+  sample.rows_conflicts = run_.rows.conflicts;
+  sample.rows_rejected = run_.rows.rejected;
+  sample.signals = run_.signals;
+  sample.rested_s = run_.rested_s;
+  sample.phases_ms = {{"read", milliseconds_of(work_since_sample_.read)},
+                      {"transform", milliseconds_of(work_since_sample_.transform)},
+                      {"write", milliseconds_of(work_since_sample_.write)},
+                      {"validate", milliseconds_of(work_since_sample_.validate)},
+                      {"checkpoint", milliseconds_of(saving_since_sample_)}};
+  work_since_sample_ = {};
+  saving_since_sample_ = {};
   batches_since_sample_ = 0;
   sampled_at_ = wiring_.clock.now();
   return sample;

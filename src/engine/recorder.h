@@ -97,7 +97,9 @@ class Recorder {
   std::vector<OpenDoubt> doubts_;   // one for each part of a chunk in flight
   std::vector<DoneRange> carried_;  // done by an earlier process, not recorded again yet
   double throttled_before_s_;
-  Duration work_since_sample_{0};
+  Figures rested_before_s_;
+  PhaseTimes work_since_sample_;
+  Duration saving_since_sample_{0};
   std::int64_t batches_since_sample_ = 0;
   TimePoint sampled_at_;
   bool has_failed_ = false;

@@ -316,7 +316,6 @@ void Run::wait_for_threads(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch,
     const std::optional<TimePoint> stop_asked_at = stop_asked_at_;
     lock.unlock();
     watch_.on_tick(recorder_->snapshot());
-    if (watch_.on_rests) watch_.on_rests(throttle_.rested_by());
     if (works) take_change(pool, watch);
     if (works) follow_schedule(*watch);
     if (works && options_.runtime_max && clock_.now() - began >= *options_.runtime_max) {

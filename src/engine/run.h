@@ -76,8 +76,6 @@ struct RunWatch {
   std::function<void(const SavedRun&)> on_tick;  // a few times a second, in execute()'s thread
   std::function<void(const ChunkReport&)> on_chunk = nullptr;  // in a worker's thread
   std::function<void(Duration)> on_saved = nullptr;            // in the recorder's thread
-  // With each tick, how long workers have rested by what asked for it.
-  std::function<void(const std::map<std::string, Duration>&)> on_rests = nullptr;
 };
 
 class Run {

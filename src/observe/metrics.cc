@@ -109,11 +109,6 @@ void Metrics::show(const Discrepancies& discrepancies) {
   discrepancies_ = discrepancies;
 }
 
-void Metrics::show_rests(const std::map<std::string, Duration>& rests) {
-  const std::lock_guard lock(mutex_);
-  rests_ = rests;
-}
-
 void Metrics::end() {
   const std::lock_guard lock(mutex_);
   is_running_ = false;
@@ -168,11 +163,12 @@ void Metrics::append_counts(std::string& text) const {
   batches.append({{"outcome", "retried"}}, run_->batches.retried);
   batches.append({{"outcome", "split"}}, run_->batches.split);
 
-  if (rests_.empty()) return;
+  if (run_->rested_s.empty()) return;
   append_family(text, "backfill_sleep_seconds_total", "counter",
-                "Time that workers of this process rested, by what made them.");
+                "Time that workers rested, by what made them.");
   Samples rests(text, "backfill_sleep_seconds_total", job_label_);
-  for (const auto& [reason, rested] : rests_) rests.append({{"reason", reason}}, seconds(rested));
+  for (const auto& [reason, rested_s] : run_->rested_s)
+    rests.append({{"reason", reason}}, rested_s);
 }
 
 void Metrics::append_durations(std::string& text) const {
@@ -204,9 +200,11 @@ void Metrics::append_gauges(std::string& text) const {
   gauge("backfill_running", "1 while a run is at work, 0 once it has ended.", is_running_ ? 1 : 0);
   gauge("backfill_batch_size_rows", "Rows that are asked for in the next batch.", run_->batch_size);
   gauge("backfill_share", "Part of the time that workers may be busy; 0 is a pause.", run_->share);
-  if (run_->pressure) {
-    gauge("backfill_pressure", "Load by the signal that is nearest to its limit, which is 1.",
-          *run_->pressure, {{"signal", run_->pressure_signal}});
+  if (!run_->signals.empty()) {
+    append_family(text, "backfill_pressure", "gauge",
+                  "Load by each signal that is watched; 1 is its limit.");
+    Samples pressures(text, "backfill_pressure", job_label_);
+    for (const auto& [signal, level] : run_->signals) pressures.append({{"signal", signal}}, level);
   }
   if (run_->estimated_total || run_->all_visited) {
     gauge("backfill_progress_ratio", "How far the run is; 1 once every row was visited.",

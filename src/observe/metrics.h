@@ -40,8 +40,6 @@ class Metrics {
   // at 0 again.
   void show(const SavedRun& run);
   void show(const Discrepancies& discrepancies);
-  // How long workers of this process have rested, by what asked for it.
-  void show_rests(const std::map<std::string, Duration>& rests);
 
   // Nobody works any more.
   void end();
@@ -78,7 +76,6 @@ class Metrics {
   std::optional<SavedRun> run_;
   double began_at_;
   bool is_running_ = false;
-  std::map<std::string, Duration> rests_;
   std::map<std::string_view, Histogram> phases_;
   std::optional<double> committed_at_;
   std::optional<double> succeeded_at_;

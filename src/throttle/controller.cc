@@ -65,7 +65,10 @@ Decision Controller::step(const Readings& readings, const ThrottleLimits& limits
   Decision decision;
   for (const Signal& signal : readings.signals) {
     decision.must_give_way |= signal.age < kStaleGrowth && signal.reading.must_give_way;
-    if (signal.age > kStale || signal.reading.level <= decision.pressure.level) continue;
+    if (signal.age > kStale || !signal.is_known) continue;
+    double& level = decision.levels[signal.reading.signal];
+    level = std::max(level, signal.reading.level);
+    if (signal.reading.level <= decision.pressure.level) continue;
     decision.pressure = {signal.reading.level, signal.reading.signal, signal.reading.reason};
   }
   if (limits.standstill) {

@@ -62,6 +62,7 @@ struct Decision {
   bool is_small = false;       // batches are to be small, so that nobody waits long behind one
   bool must_give_way = false;  // batches under way are to end
   Pressure pressure;           // the worst signal
+  std::map<std::string, double> levels;  // of each signal that is known, by its name: the worst
   std::string
       cause;  // the signal, or other cause, that the share is below what the user allows for
   std::string reason;  // the same in words; empty: it is not

@@ -141,7 +141,7 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const bool had_none = !had_batches && after.idle_since + kSettled <= began;
     const std::lock_guard lock(mutex_);
     add(sample, watched, had_batches, had_none);
-    const bool hurries = looks_since_ || !watched.active.is_known(ended);
+    const bool hurries = look_ || !watched.active.is_known(ended);
     const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
     const double wait = std::max(seconds_of(wanted) * jitter(random),
                                  seconds_of(ended - began) * (hurries ? 1 : kRestAfterProbe));
@@ -210,13 +210,11 @@ bool LoadWatch::is_new() {
 
 // Batches without gaps leave nothing to compare with.
 void LoadWatch::look_without_us(TimePoint now) {
-  if (looks_since_) {
-    const bool is_quiet = activity_.under_way == 0;
-    if (!is_quiet) looks_since_ = now;
-    if (now - *looks_since_ < kLook && now - looked_at_ < kLookEvery) return;
-    looks_since_.reset();
+  if (look_) {
+    if (activity_.under_way > 0) quiet_since_ = now;
+    if (now - quiet_since_ < kLook && now - looked_at_ < kLookEvery) return;
+    look_.reset();
     looked_at_ = now;
-    throttle_.hold_back(false);
     return;
   }
   const auto lacks_base = [&](const WatchedProbe& watched) {
@@ -224,14 +222,12 @@ void LoadWatch::look_without_us(TimePoint now) {
   };
   if (now - looked_at_ < kLookEvery || !limits_.enabled) return;
   if (std::none_of(probes_.begin(), probes_.end(), lacks_base)) return;
-  looks_since_ = now;
-  looked_at_ = now;
-  throttle_.hold_back(true);
+  look_.emplace(throttle_);
+  quiet_since_ = looked_at_ = now;
 }
 
 Readings LoadWatch::readings(TimePoint now) {
   Readings all;
-  all.is_somebody_there = false;
   all.busy = worked_ / throttle_.workers();
   all.is_somebody_there =
       limits_.enabled && std::any_of(probes_.begin(), probes_.end(),

@@ -84,6 +84,7 @@ class LoadWatch {
   ThrottleLimits limits_;
   std::vector<WatchedSensor> sensors_;
   std::vector<WatchedProbe> probes_;
+  std::optional<Throttle::Look> look_;
 
   // The steering thread's own.
   Controller controller_;
@@ -91,8 +92,8 @@ class LoadWatch {
   double busy_ = 0;    // parts of the time, of late: with a batch of ours under way,
   double worked_ = 0;  // and the workers' own
   TimePoint stepped_at_;
-  std::optional<TimePoint> looks_since_;
-  TimePoint looked_at_;
+  TimePoint quiet_since_;  // in a look: none of our batches
+  TimePoint looked_at_;    // when the last look began or ended
   TimePoint gave_way_at_;
   bool is_paused_ = false;
 

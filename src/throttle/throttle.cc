@@ -115,6 +115,11 @@ Pressure Throttle::pressure() const {
   return decision_.pressure;
 }
 
+std::map<std::string, double> Throttle::levels() const {
+  const std::lock_guard lock(mutex_);
+  return decision_.levels;
+}
+
 std::string Throttle::reason() const {
   const std::lock_guard lock(mutex_);
   return decision_.reason;

@@ -43,8 +43,18 @@ class Throttle {
   // Takes up another share; workers at rest do so at once.
   void follow(const Decision& decision);
 
-  // While true no batch is begun, so that the others can be looked at without us.
-  void hold_back(bool is_held_back);
+  // While it lives no batch is begun, so that the others can be looked at without us. One at a
+  // time.
+  class Look {
+   public:
+    explicit Look(Throttle& throttle) : throttle_(throttle) { throttle_.hold_back(true); }
+    ~Look() { throttle_.hold_back(false); }
+    Look(const Look&) = delete;
+    Look& operator=(const Look&) = delete;
+
+   private:
+    Throttle& throttle_;
+  };
 
   int workers() const;
   // Those beyond wait for their turn.
@@ -52,6 +62,7 @@ class Throttle {
   double share() const;
   bool is_small() const;
   Pressure pressure() const;
+  std::map<std::string, double> levels() const;  // of each signal that is watched: 1 at its limit
   // Why the share is not higher; empty: it is as high as may be.
   std::string reason() const;
 
@@ -69,6 +80,7 @@ class Throttle {
   std::map<std::string, Duration> rested_by() const;
 
  private:
+  void hold_back(bool is_held_back);
   double part(int worker) const;  // of its time that a worker may be busy; these need mutex_
   Duration rest_for(Duration work, int worker);
   template <class MayGoOn>

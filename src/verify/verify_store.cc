@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "sqlite/fields.h"
 
 namespace backfill {
 namespace {
@@ -65,59 +66,6 @@ PassState pass_state_of(const std::string& name) {
   }
   throw Error(ErrorKind::stop, "a stored pass is in no known state: " + name);
 }
-
-// The parameters of a statement in order.
-class Binder {
- public:
-  explicit Binder(SqliteStatement& statement) : statement_(statement) {}
-
-  Binder& text(const std::string& value) {
-    statement_.bind_text(++at_, value);
-    return *this;
-  }
-  Binder& integer(std::int64_t value) {
-    statement_.bind_integer(++at_, value);
-    return *this;
-  }
-  Binder& real(double value) {
-    statement_.bind_real(++at_, value);
-    return *this;
-  }
-  Binder& key(const std::optional<Key>& value) {
-    if (value) return text(value->to_json());
-    return null();
-  }
-  Binder& null() {
-    statement_.bind_null(++at_);
-    return *this;
-  }
-
- private:
-  SqliteStatement& statement_;
-  int at_ = 0;
-};
-
-// The columns of a row in order.
-class Reader {
- public:
-  explicit Reader(const SqliteStatement& statement) : statement_(statement) {}
-
-  std::string text() { return std::string(statement_.bytes(at_++)); }
-  std::int64_t integer() { return statement_.integer(at_++); }
-  double real() { return statement_.real(at_++); }
-  bool is_null() const { return statement_.is_null(at_); }
-  void pass_over() { ++at_; }
-  Key key() { return Key::from_json(text()); }
-  std::optional<Key> maybe_key() {
-    if (!is_null()) return key();
-    pass_over();
-    return std::nullopt;
-  }
-
- private:
-  const SqliteStatement& statement_;
-  int at_ = 0;
-};
 
 SavedSpan read_span(Reader& row) {
   SavedSpan span;
@@ -186,11 +134,7 @@ std::optional<SavedPass> VerifyStore::load() {
   pass.started_at = row.text();
   pass.updated_at = row.text();
   pass.elapsed_s = row.real();
-  if (row.is_null()) {
-    row.pass_over();
-  } else {
-    pass.sample = row.real();
-  }
+  pass.sample = row.maybe_real();
   pass.fingerprint = fields_in(row.text());
   pass.source = read_span(row);
   pass.target = read_span(row);
@@ -200,7 +144,7 @@ std::optional<SavedPass> VerifyStore::load() {
         &counts.rejected, &counts.not_there, &counts.transient}) {
     *count = row.integer();
   }
-  if (!row.is_null()) pass.estimated_rows = row.integer();
+  pass.estimated_rows = row.maybe_integer();
   return pass;
 }
 
@@ -231,23 +175,14 @@ void VerifyStore::write_pass(const SavedPass& pass) {
   Binder row(statement);
   row.text(pass.pass_id).text(pass_state_name(pass.state)).text(pass.reason);
   row.text(pass.started_at).text(pass.updated_at).real(pass.elapsed_s);
-  if (pass.sample) {
-    row.real(*pass.sample);
-  } else {
-    row.null();
-  }
-  row.text(nlohmann::json(pass.fingerprint).dump());
+  row.real(pass.sample).text(nlohmann::json(pass.fingerprint).dump());
   for (const SavedSpan* span : {&pass.source, &pass.target})
     row.key(span->end).key(span->watermark).integer(span->chunks);
   const CompareCounts& counts = pass.counts;
   row.integer(counts.chunks).integer(counts.source_rows).integer(counts.target_rows);
   row.integer(counts.compared).integer(counts.skipped).integer(counts.rejected);
   row.integer(counts.not_there).integer(counts.transient);
-  if (pass.estimated_rows) {
-    row.integer(*pass.estimated_rows);
-  } else {
-    row.null();
-  }
+  row.integer(pass.estimated_rows);
   statement.run();
 }
 

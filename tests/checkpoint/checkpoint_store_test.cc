@@ -71,6 +71,8 @@ SavedRun full_run() {
   run.share = 0.8;
   run.pressure = 0.62;
   run.pressure_signal = "replica_lag";
+  run.signals = {{"replica_lag", 0.62}, {"archiver", 0}};
+  run.rested_s = {{"share", 1.5}};
   run.all_visited = true;
   run.forced = "source.where";
   run.watermark = Key{{"eu", "81\"23"}};
@@ -101,6 +103,8 @@ void expect_equal(const SavedRun& actual, const SavedRun& expected) {
   EXPECT_EQ(actual.share, expected.share);
   EXPECT_EQ(actual.pressure, expected.pressure);
   EXPECT_EQ(actual.pressure_signal, expected.pressure_signal);
+  EXPECT_EQ(actual.signals, expected.signals);
+  EXPECT_EQ(actual.rested_s, expected.rested_s);
   EXPECT_EQ(actual.all_visited, expected.all_visited);
   EXPECT_EQ(actual.forced, expected.forced);
   EXPECT_EQ(actual.watermark, expected.watermark);
@@ -262,7 +266,24 @@ TEST_F(CheckpointStoreTest, KeepsEachDeadLetterOnce) {
 TEST_F(CheckpointStoreTest, KeepsSamples) {
   CheckpointStore store = CheckpointStore::open(file_);
   store.start(full_run(), "users", {});
-  Sample sample{"2026-11-22T13:05:00.123Z", 1.5, 10, 9, 6.5, 100, 12.5, 0.75, std::nullopt, "lag"};
+  const Sample sample{.taken_at = "2026-11-22T13:05:00.123Z",
+                      .elapsed_s = 1.5,
+                      .rows_read = 10,
+                      .rows_written = 9,
+                      .rate_rows_per_s = 6.5,
+                      .batch_size = 100,
+                      .batch_ms = 12.5,
+                      .share = 0.75,
+                      .pressure = std::nullopt,
+                      .reason = "lag",
+                      .progress = 0.25,
+                      .batches_done = 4,
+                      .batches_retried = 3,
+                      .rows_conflicts = 2,
+                      .rows_rejected = 1,
+                      .signals = {{"replica_lag", 0.5}},
+                      .rested_s = {{"share", 1.5}},
+                      .phases_ms = {{"write", 20}}};
 
   store.save(full_run(), {}, sample);
 
@@ -271,6 +292,34 @@ TEST_F(CheckpointStoreTest, KeepsSamples) {
                   "||batch_size||' '||batch_ms||' '||share||' '||ifnull(pressure,'none')||' "
                   "'||reason FROM sample"),
             "2026-11-22T13:05:00.123Z 1.5 10 9 6.5 100 12.5 0.75 none lag");
+  EXPECT_EQ(
+      query("SELECT progress||' '||batches_done||' '||batches_retried||' '||rows_conflicts||' "
+            "'||rows_rejected||' '||signals||' '||rested_s||' '||phases_ms FROM sample"),
+      R"(0.25 4 3 2 1 {"replica_lag":0.5} {"share":1.5} {"write":20.0})");
+}
+
+TEST_F(CheckpointStoreTest, MakesAFileOfAnOlderFormatOneOfTodays) {
+  CheckpointStore::open(file_).start(full_run(), "users", {{"field", "old"}});
+  SqliteConnection(file_.string(), SqliteConnection::Mode::read_write)
+      .execute(
+          "ALTER TABLE run DROP COLUMN signals; ALTER TABLE run DROP COLUMN rested_s; "
+          "ALTER TABLE sample DROP COLUMN progress; ALTER TABLE sample DROP COLUMN batches_done; "
+          "ALTER TABLE sample DROP COLUMN batches_retried; "
+          "ALTER TABLE sample DROP COLUMN rows_conflicts; "
+          "ALTER TABLE sample DROP COLUMN rows_rejected; ALTER TABLE sample DROP COLUMN signals; "
+          "ALTER TABLE sample DROP COLUMN rested_s; ALTER TABLE sample DROP COLUMN phases_ms; "
+          "DROP TABLE in_doubt; PRAGMA user_version = 1");
+  SavedRun known = full_run();
+  known.signals.clear();
+  known.rested_s.clear();
+
+  expect_equal(*CheckpointStore::open_existing(file_)->load(), known);
+  CheckpointStore store = CheckpointStore::open(file_);
+  expect_equal(*store.load(), known);
+  store.save(full_run(), {}, Sample());
+
+  expect_equal(*store.load(), full_run());
+  EXPECT_EQ(query("PRAGMA user_version"), std::to_string(kCheckpointFormat));
 }
 
 TEST_F(CheckpointStoreTest, IsReadableByItsOwnerOnly) {

@@ -202,6 +202,7 @@ TEST_F(RecorderTest, ShowsTheThrottleAsItIs) {
   Decision decision;
   decision.share = 0.25;
   decision.pressure = {0.9, "replica_lag", "replica lag 9s"};
+  decision.levels = {{"archiver", 0.1}, {"replica_lag", 0.9}};
   decision.reason = "replica lag 9s of 10s";
   throttle_.follow(decision);
   run_.throttled_s = 100;
@@ -213,11 +214,28 @@ TEST_F(RecorderTest, ShowsTheThrottleAsItIs) {
   EXPECT_EQ(run.share, 0.25);
   EXPECT_EQ(run.pressure, 0.9);
   EXPECT_EQ(run.pressure_signal, "replica_lag");
+  EXPECT_EQ(run.signals, (Figures{{"archiver", 0.1}, {"replica_lag", 0.9}}));
   EXPECT_EQ(run.reason, "replica lag 9s of 10s");
   EXPECT_GE(run.throttled_s, 100);
 
   recorder->finish(RunState::complete, "", true);
   EXPECT_EQ(saved().reason, "");
+}
+
+TEST_F(RecorderTest, AddsRestsToThoseOfEarlierProcesses) {
+  Decision decision;
+  decision.share = 0.5;
+  decision.cause = "replica_lag";
+  throttle_.follow(decision);
+  run_.rested_s = {{"pause", 3}, {"replica_lag", 2}};
+  throttle_.rest_after(milliseconds(1), {});
+  const auto recorder = make_recorder();
+
+  recorder->record(report(0));
+  const SavedRun run = recorder->drain();
+
+  EXPECT_EQ(run.rested_s.at("pause"), 3);
+  EXPECT_GT(run.rested_s.at("replica_lag"), 2);
 }
 
 TEST_F(RecorderTest, SamplesTheWorkSinceTheSampleBefore) {
@@ -234,6 +252,8 @@ TEST_F(RecorderTest, SamplesTheWorkSinceTheSampleBefore) {
   EXPECT_EQ(samples("batch_ms"), std::vector<double>{30});
   EXPECT_EQ(samples("rows_read"), std::vector<double>{20});
   EXPECT_EQ(samples("elapsed_s"), std::vector<double>{6});
+  EXPECT_EQ(samples("json_extract(phases_ms, '$.write')"), std::vector<double>{60});
+  EXPECT_EQ(samples("batches_done"), std::vector<double>{2});
 }
 
 TEST_F(RecorderTest, SavesTheSameWhateverTheOrder) {

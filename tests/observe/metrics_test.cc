@@ -61,8 +61,7 @@ TEST(Metrics, CountRowsByWhatBecameOfThem) {
 TEST(Metrics, GaugeTheRunAsItIsNow) {
   Metrics metrics("shop");
   SavedRun run = running();
-  run.pressure = 0.62;
-  run.pressure_signal = "replica_lag";
+  run.signals = {{"commit_latency", 0}, {"replica_lag", 0.62}};
   metrics.show(run);
 
   const std::string text = metrics.text();
@@ -72,6 +71,7 @@ TEST(Metrics, GaugeTheRunAsItIsNow) {
   EXPECT_EQ(value(text, R"(backfill_share{job="shop"})"), "0.5");
   EXPECT_EQ(value(text, R"(backfill_progress_ratio{job="shop"})"), "0.25");
   EXPECT_EQ(value(text, R"(backfill_pressure{job="shop",signal="replica_lag"})"), "0.62");
+  EXPECT_EQ(value(text, R"(backfill_pressure{job="shop",signal="commit_latency"})"), "0");
 }
 
 TEST(Metrics, LeaveOutWhatIsUnknown) {
@@ -105,8 +105,9 @@ TEST(Metrics, NeverLetACounterFall) {
 
 TEST(Metrics, SayWhatMadeWorkersRest) {
   Metrics metrics("shop");
-  metrics.show(running());
-  metrics.show_rests({{"share", milliseconds(2000)}, {"replica_lag", milliseconds(3500)}});
+  SavedRun run = running();
+  run.rested_s = {{"share", 2}, {"replica_lag", 3.5}};
+  metrics.show(run);
 
   const std::string text = metrics.text();
 
@@ -181,8 +182,7 @@ TEST(Metrics, TellWhatVerifyFound) {
 TEST(Metrics, EscapeWhatWouldEndALabel) {
   Metrics metrics("shop");
   SavedRun run = running();
-  run.pressure = 1;
-  run.pressure_signal = "a\"b\\c\nd";
+  run.signals = {{"a\"b\\c\nd", 1}};
   metrics.show(run);
 
   EXPECT_EQ(value(metrics.text(), R"(backfill_pressure{job="shop",signal="a\"b\\c\nd"})"), "1");
@@ -192,10 +192,9 @@ TEST(Metrics, EscapeWhatWouldEndALabel) {
 TEST(Metrics, DescribeEachFamilyOnceBeforeItsSamples) {
   Metrics metrics("shop");
   SavedRun run = running();
-  run.pressure = 1;
-  run.pressure_signal = "latency";
+  run.signals = {{"latency", 1}};
+  run.rested_s = {{"share", 0.001}};
   metrics.show(run);
-  metrics.show_rests({{"share", milliseconds(1)}});
   metrics.observe(report_of(milliseconds(1), milliseconds(1)));
   metrics.succeeded_at(1);
   metrics.show(Discrepancies{});

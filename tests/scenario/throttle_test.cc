@@ -135,6 +135,12 @@ class ReplicaTest : public ::testing::Test {
     primary_.execute(
         "INSERT INTO users SELECT i, 'name ' || i FROM generate_series(1, 20000) AS i");
     standby_ = primary_.start_standby();
+    // A standby answers before it streams.
+    EXPECT_TRUE(wait_until([&] {
+      return primary_.value(
+                 "SELECT count(*) FROM pg_stat_replication WHERE state = "
+                 "'streaming'") == "1";
+    }));
   }
 
   JobOnDisk job(std::map<std::string, std::string> keys) {
@@ -178,7 +184,8 @@ TEST_F(ReplicaTest, PausesForAReplicaThatTheJobNames) {
 TEST_F(ReplicaTest, PausesForAReplicaThatIsGone) {
   const JobOnDisk job = this->job({});
   Program run = job.start();
-  ASSERT_TRUE(wait_until([&] { return primary_.value("SELECT count(*) FROM people") != "0"; }));
+  // One that the run has never seen is nobody's.
+  ASSERT_TRUE(wait_until([&] { return job.status()["signals"].contains("replica_lag"); }));
 
   standby_->stop("immediate");
   ASSERT_TRUE(wait_until([&] {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
+#include <optional>
 #include <thread>
 
 namespace backfill {
@@ -106,6 +108,17 @@ TEST(Throttle, DoesNotRestAfterAStop) {
   stop.request_stop();
 
   EXPECT_FALSE(throttle.rest_after(milliseconds(1), stop.get_token()));
+}
+
+TEST(Throttle, BeginsNoBatchInALookAndGoesOnAfterIt) {
+  Throttle throttle(1);
+  std::optional<Throttle::Look> look(throttle);
+
+  std::future<bool> begun = std::async(std::launch::async, [&] { return throttle.begin({}); });
+  EXPECT_EQ(begun.wait_for(milliseconds(20)), std::future_status::timeout);
+  look.reset();
+
+  EXPECT_TRUE(begun.get());
 }
 
 TEST(Throttle, KeepsItsShareBetweenZeroAndOneAndSaysWhy) {
