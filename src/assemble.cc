@@ -250,7 +250,8 @@ WatchSpec watched_target(const Assembly& assembly) {
   spec.table = assembly.target_table.name;
   spec.makes_dead_rows =
       assembly.write.mode == WriteMode::update || assembly.write.mode == WriteMode::upsert;
-  spec.replica_lag_max = assembly.job.throttle.max_replica_lag;
+  spec.replica_lag_max = {assembly.job.throttle.max_replica_lag,
+                          assembly.job.throttle.max_replica_lag_bytes};
   spec.replicas = assembly.job.throttle.replicas;
   return spec;
 }

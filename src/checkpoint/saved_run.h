@@ -54,7 +54,7 @@ struct SavedRun {
   double share = 1;
   std::optional<double> pressure;
   std::string pressure_signal;
-  Figures signals;           // each that is watched: 1 at its limit
+  Figures signals;           // each that is watched, while it runs: 1 at its limit
   Figures rested_s;          // of all workers, over all processes, by what made them rest
   bool all_visited = false;  // the end of the table was proven
   std::string forced;        // fingerprint fields that --force overrode; empty: none

@@ -10,6 +10,7 @@ namespace {
 
 bool watches_the_same(const ThrottleSettings& one, const ThrottleSettings& other) {
   return one.enabled == other.enabled && one.max_replica_lag == other.max_replica_lag &&
+         one.max_replica_lag_bytes == other.max_replica_lag_bytes &&
          one.replicas == other.replicas && one.query == other.query &&
          one.query_limit == other.query_limit && one.pause_file == other.pause_file;
 }

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <random>
@@ -23,7 +22,6 @@ namespace {
 // A database that is not there at the very start is waited for a few seconds; a restart that
 // takes longer is the scheduler's to retry.
 constexpr int kStartRetriesMax = 5;
-constexpr double kRestToTell_s = 0.1;
 
 std::string new_run_id() {
   std::random_device random;
@@ -64,19 +62,6 @@ void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKin
     log.write(LogLevel::info, "batches that a crash left in doubt are levelled first",
               {{"batches", std::to_string(run.in_doubt.size())}});
   }
-}
-
-// `12.3 s replica_lag, 2.0 s share`: of all workers, the longest first.
-std::string rests_text(const SavedRun& run) {
-  std::vector<std::pair<double, std::string>> longest;
-  for (const auto& [cause, rested_s] : run.rested_s) {
-    if (rested_s >= kRestToTell_s) longest.emplace_back(rested_s, cause);
-  }
-  std::sort(longest.rbegin(), longest.rend());
-  std::string text;
-  for (const auto& [rested_s, cause] : longest)
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", duration_text(rested_s), cause);
-  return text;
 }
 
 void log_end(Log& log, const RunOutcome& outcome) {

@@ -39,6 +39,7 @@ Status read_status(const Options& options) {
   if (says_running && !SqliteRunnerLock::is_held(status.job.checkpoint.string(), status.job.name)) {
     status.run->state = RunState::stopped;
     status.run->reason = "its process is gone; run again with --resume";
+    status.run->signals.clear();
   }
   if (status.run) status.run->state = visible_state(*status.run);
   return status;
@@ -78,7 +79,7 @@ Json to_json(const Status& status) {
   json["share"] = known_or_null(run.share);
   json["pressure"] = {{"value", json_or_null(run.pressure)},
                       {"signal", run.pressure_signal.empty() ? Json() : Json(run.pressure_signal)}};
-  json["signals"] = run.signals;
+  if (!run.signals.empty()) json["signals"] = run.signals;
   json["batches"] = {
       {"done", run.batches.done}, {"retried", run.batches.retried}, {"split", run.batches.split}};
   for (const Control& control : status.controls) {
@@ -89,7 +90,6 @@ Json to_json(const Status& status) {
   json["updated_at"] = known_or_null(run.updated_at);
   json["elapsed_s"] = known_or_null(run.elapsed_s);
   json["throttled_s"] = known_or_null(run.throttled_s);
-  json["rested_s"] = run.rested_s;
   return json;
 }
 
@@ -125,8 +125,10 @@ void print_run(const SavedRun& run) {
   print_line("watermark",
              fmt::format("{} of {}", run.watermark ? run.watermark->display() : "none",
                          run.end_key ? run.end_key->display() : "none: the table was empty"));
-  print_line("pace", fmt::format("{} workers, share {:.2f}, {} at rest", run.workers, run.share,
-                                 duration_text(run.throttled_s)));
+  const std::string rests = rests_text(run);
+  print_line("pace",
+             fmt::format("{} workers, share {:.2f}, {} at rest{}", run.workers, run.share,
+                         duration_text(run.throttled_s), rests.empty() ? "" : " (" + rests + ")"));
   print_line("time", fmt::format("{} running; started {}, updated {}", duration_text(run.elapsed_s),
                                  run.started_at, run.updated_at));
   if (!run.forced.empty()) print_line("forced", run.forced);

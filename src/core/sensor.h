@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,12 +50,20 @@ struct ForegroundSample {
   std::optional<double> commit_seconds;  // of a small transaction; none where that is not allowed
 };
 
+// How far a replica may be behind.
+struct LagLimits {
+  std::chrono::milliseconds time{10'000};
+  std::int64_t bytes = std::int64_t{1} << 30;  // of log
+
+  bool operator==(const LagLimits&) const = default;
+};
+
 // What is watched, as the job says it.
 struct WatchSpec {
   bool is_written = true;        // a source is only read: what writes lead to is not looked at
   std::string table;             // as SQL
   bool makes_dead_rows = false;  // rows that are there are written again
-  std::chrono::milliseconds replica_lag_max{10'000};
+  LagLimits replica_lag_max;
   std::vector<std::string> replicas;  // URLs; none: those that the server knows of
 };
 

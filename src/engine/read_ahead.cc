@@ -4,9 +4,10 @@
 
 namespace backfill {
 
-ReadAhead::ReadAhead(std::unique_ptr<Source> source, bool notes_moments)
+ReadAhead::ReadAhead(std::unique_ptr<Source> source, bool notes_moments, Clock::duration fresh)
     : source_(std::move(source)),
       notes_moments_(notes_moments),
+      fresh_(fresh),
       thread_([this](std::stop_token stop) { work(std::move(stop)); }) {}
 
 ReadAhead::~ReadAhead() {
@@ -32,6 +33,7 @@ void ReadAhead::read(const Chunk& chunk, Batch& batch) {
     return read_now(chunk, batch, moment_);
   ahead_.reset();
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  if (Clock::now() - batch_read_at_ > fresh_) return read_now(chunk, batch, moment_);
   std::swap(batch, batch_);
   std::swap(moment_, batch_moment_);
 }
@@ -63,6 +65,7 @@ void ReadAhead::work(std::stop_token stop) {
   while (changed_.wait(lock, stop, [this] { return is_reading_; })) {
     lock.unlock();
     try {
+      batch_read_at_ = Clock::now();
       read_now(*ahead_, batch_, batch_moment_);
     } catch (...) {
       failure_ = std::current_exception();

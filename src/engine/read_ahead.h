@@ -1,13 +1,14 @@
 // engine/read_ahead.h
 //
 // A worker's Source with a thread of its own: while a batch is written, the next one is read.
-// Both use the one connection, in turn. A batch read ahead is as old as the write before it
-// took; what changes meanwhile is caught as any change between a read and its write is.
+// Both use the one connection, in turn. What changes between a read and its write is caught; so
+// that little does, a batch that has waited for long, in a rest or a pause, is read again.
 //
 // One thread calls it; only cancel() may be called from another.
 
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -21,8 +22,12 @@ namespace backfill {
 
 class ReadAhead {
  public:
-  // `notes_moments`: each read is preceded by a look at the source's moment.
-  ReadAhead(std::unique_ptr<Source> source, bool notes_moments);
+  using Clock = std::chrono::steady_clock;
+  static constexpr Clock::duration kFresh = std::chrono::seconds(1);
+
+  // `notes_moments`: each read is preceded by a look at the source's moment. A batch older than
+  // `fresh` is read again.
+  ReadAhead(std::unique_ptr<Source> source, bool notes_moments, Clock::duration fresh = kFresh);
   // Cancels what is being read.
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -52,6 +57,7 @@ class ReadAhead {
 
   const std::unique_ptr<Source> source_;
   const bool notes_moments_;
+  const Clock::duration fresh_;
   std::string moment_;
   std::optional<Chunk> ahead_;  // what batch_ or failure_ is of, or will be
 
@@ -61,6 +67,7 @@ class ReadAhead {
                              // thread's, otherwise the caller's
   Batch batch_;
   std::string batch_moment_;
+  Clock::time_point batch_read_at_;
   std::exception_ptr failure_;
   std::jthread thread_;  // last: joined before the rest goes
 };

@@ -180,7 +180,8 @@ void Recorder::save(const std::vector<DeadLetter>& dead_letters, bool with_sampl
   run_.pressure_signal = pressure.signal;
   run_.pressure.reset();
   if (!pressure.signal.empty()) run_.pressure = pressure.level;
-  run_.signals = wiring_.throttle.levels();
+  // Of a run that has ended they are of the past.
+  run_.signals = run_.state == RunState::running ? wiring_.throttle.levels() : Figures();
   if (run_.state == RunState::running) run_.reason = wiring_.throttle.reason();
   run_.updated_at = utc_now();
   progress_.update(run_);

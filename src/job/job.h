@@ -73,6 +73,7 @@ struct ThrottleSettings {
   double share = 1.0;  // upper bound, 0..1
   double max_latency_increase = 0.2;
   std::chrono::milliseconds max_replica_lag{10'000};
+  std::int64_t max_replica_lag_bytes = std::int64_t{1} << 30;
   std::vector<std::string> replicas;
   std::string query;
   double query_limit = 0;

@@ -27,6 +27,7 @@ constexpr const char* a_key = "a list of different column names, such as [\"id\"
 // Limits that no sensible job comes near; they keep sums and buffers within their types.
 constexpr std::int64_t batch_rows_max = 1'000'000;
 constexpr std::int64_t batch_bytes_max = std::int64_t{1} << 30;
+constexpr std::int64_t lag_bytes_max = std::int64_t{1} << 40;
 constexpr std::chrono::milliseconds year = 365 * 24h;
 constexpr double number_max = 1e18;
 
@@ -322,6 +323,15 @@ std::vector<JobKey> throttle_keys() {
              return put(job.throttle.max_replica_lag, duration_in(value, 1ms, year));
            },
        .standard = "10s"},
+      {.name = "throttle.max_replica_lag_bytes",
+       .allowed =
+           "a size from 1KiB to 1TiB, such as \"1GiB\" (units: KiB MiB GiB kB MB GB, or none "
+           "for bytes)",
+       .store =
+           [](Job& job, const Value& value) {
+             return put(job.throttle.max_replica_lag_bytes, size_in(value, 1024, lag_bytes_max));
+           },
+       .standard = "1GiB"},
       {.name = "throttle.replicas",
        .allowed = a_postgres_url,
        .store = [](Job& job,

@@ -15,7 +15,8 @@ namespace {
 constexpr Duration kBarInterval = std::chrono::milliseconds(200);
 constexpr Duration kLogInterval = std::chrono::seconds(10);
 constexpr int kBarWidth = 24;
-constexpr int kBarWidthMin = 8;     // a shorter one says nothing
+constexpr int kBarWidthMin = 8;  // a shorter one says nothing
+constexpr double kRestToTell_s = 0.1;
 constexpr double kCountMax = 1e15;  // what is beyond comes from a file that somebody edited
 
 // What a terminal acts on. The cursor rests at the start of the first line: a terminal that
@@ -171,6 +172,18 @@ std::string fitted(const std::string& line, std::size_t columns) {
     if (!goes_on && ++column > columns) break;
     text += byte < 0x20 || byte == 0x7f ? ' ' : c;
   }
+  return text;
+}
+
+std::string rests_text(const SavedRun& run) {
+  std::vector<std::pair<double, std::string>> longest;
+  for (const auto& [cause, rested_s] : run.rested_s) {
+    if (rested_s >= kRestToTell_s) longest.emplace_back(rested_s, cause);
+  }
+  std::sort(longest.rbegin(), longest.rend());
+  std::string text;
+  for (const auto& [rested_s, cause] : longest)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", duration_text(rested_s), cause);
   return text;
 }
 

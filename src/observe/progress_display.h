@@ -62,6 +62,10 @@ std::string pace_line(const SavedRun& run);
 // The first columns of a line; what a terminal would act on is taken out.
 std::string fitted(const std::string& line, std::size_t columns);
 
+// `12.3 s replica_lag, 2.0 s share`: what made workers rest, the longest first; empty: hardly
+// anything did.
+std::string rests_text(const SavedRun& run);
+
 // `250 ms`, `4.2 s`, `1m10s`, `2h05m`
 std::string duration_text(double seconds);
 

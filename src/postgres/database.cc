@@ -99,7 +99,7 @@ std::vector<std::string> PostgresDatabase::describe_watch(const WatchSpec& spec)
                                   : fmt::format(", {} replicas", spec.replicas.size());
     seen += ", the WAL archiver, replication slots";
   }
-  if (spec.makes_dead_rows) seen += ", dead rows of " + spec.table;
+  if (spec.makes_dead_rows) seen += ", old transactions, dead rows of " + spec.table;
   std::vector<std::string> lines{seen};
   if (!role.boolean(0, 1)) {
     lines.push_back(fmt::format(
@@ -124,7 +124,10 @@ std::vector<std::unique_ptr<Sensor>> PostgresDatabase::make_sensors(const WatchS
     gauges.push_back(make_replication_gauge(history, spec.replica_lag_max, spec.replicas.empty()));
     gauges.push_back(make_archiver_gauge());
     gauges.push_back(make_slot_gauge());
-    if (spec.makes_dead_rows) gauges.push_back(make_dead_row_gauge(spec.table));
+    if (spec.makes_dead_rows) {
+      gauges.push_back(make_dead_row_gauge(spec.table));
+      gauges.push_back(make_oldest_transaction_gauge());
+    }
     for (const std::string& replica : spec.replicas) {
       sensors.push_back(make_replica_sensor(replica, job_, history, spec.replica_lag_max));
     }

@@ -183,6 +183,33 @@ class DeadRowGauge : public PostgresGauge {
   const std::string sql_;
 };
 
+// While a transaction is open, what was dead when it began or died since is kept for it: rows that
+// are written again pile up. Its end is not ours to wait for.
+class OldestTransactionGauge : public PostgresGauge {
+ public:
+  milliseconds interval() const override { return milliseconds(5000); }
+
+  std::vector<Reading> read(PgConnection& connection) override {
+    const PgResult oldest = connection.query(
+        "SELECT extract(epoch FROM pg_catalog.clock_timestamp() - min(a.xact_start))::float8 FROM "
+        "pg_catalog.pg_stat_activity AS a WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS "
+        "NOT NULL) AND a.application_name NOT LIKE 'backfill:%' AND coalesce(a.backend_type, "
+        "'client backend') = 'client backend'");
+    if (oldest.is_null(0, 0)) return {};
+    const double minutes = std::stod(oldest.text(0, 0)) / 60;
+    Reading reading;
+    reading.signal = "oldest_transaction";
+    reading.level = minutes / kMinutesMax;
+    reading.share_min = 0.25;
+    reading.reason = against_limit("a transaction that keeps dead rows alive is open for", minutes,
+                                   kMinutesMax, " min");
+    return {reading};
+  }
+
+ private:
+  static constexpr double kMinutesMax = 30;
+};
+
 }  // namespace
 
 std::string against_limit(const std::string& what, double value, double limit,
@@ -206,6 +233,10 @@ std::unique_ptr<PostgresGauge> make_connection_gauge() {
 }
 std::unique_ptr<PostgresGauge> make_dead_row_gauge(const std::string& table) {
   return std::make_unique<DeadRowGauge>(table);
+}
+
+std::unique_ptr<PostgresGauge> make_oldest_transaction_gauge() {
+  return std::make_unique<OldestTransactionGauge>();
 }
 
 PostgresGauges::PostgresGauges(std::string url, std::string job, std::string server,

@@ -1,8 +1,8 @@
 // postgres/gauges.h
 //
 // The signals of a PostgreSQL server that have limits of their own, over one connection: sessions
-// that wait for a lock of ours, replicas, the archiver, slots, free connections, dead rows. What
-// the role may not see is left out: `plan` says so.
+// that wait for a lock of ours, replicas, the archiver, slots, free connections, dead rows, old
+// transactions. What the role may not see is left out: `plan` says so.
 
 #pragma once
 
@@ -33,12 +33,14 @@ std::string against_limit(const std::string& what, double value, double limit,
 std::unique_ptr<PostgresGauge> make_lock_wait_gauge(const std::string& job);
 // Keeps `history` up to date, and watches the replicas that pg_stat_replication shows.
 std::unique_ptr<PostgresGauge> make_replication_gauge(std::shared_ptr<WalHistory> history,
-                                                      std::chrono::milliseconds lag_max,
+                                                      const LagLimits& lag_max,
                                                       bool watches_replicas);
 std::unique_ptr<PostgresGauge> make_archiver_gauge();
 std::unique_ptr<PostgresGauge> make_slot_gauge();
 std::unique_ptr<PostgresGauge> make_connection_gauge();
 std::unique_ptr<PostgresGauge> make_dead_row_gauge(const std::string& table);
+// Dead rows stay as long as somebody may still see them.
+std::unique_ptr<PostgresGauge> make_oldest_transaction_gauge();
 
 class PostgresGauges : public Sensor {
  public:
@@ -70,6 +72,6 @@ class PostgresGauges : public Sensor {
 // Replays of one replica, looked at there.
 std::unique_ptr<Sensor> make_replica_sensor(const std::string& url, const std::string& job,
                                             std::shared_ptr<const WalHistory> history,
-                                            std::chrono::milliseconds lag_max);
+                                            const LagLimits& lag_max);
 
 }  // namespace backfill

@@ -13,18 +13,26 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds statement_timeout{5'000};
+constexpr double kMebibyte = 1 << 20;
 constexpr auto kForgottenAfter = std::chrono::minutes(5);  // a replica that does not come back
 
 double seconds_of(steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-Reading lag_reading(const std::string& replica, double lag, milliseconds lag_max) {
+// By time or by bytes, whichever is nearer to its limit.
+Reading lag_reading(const std::string& replica, double lag_s, double lag_bytes,
+                    const LagLimits& limits) {
+  const double limit_s = seconds_of(limits.time);
+  const double by_time = lag_s / limit_s;
+  const double by_bytes = lag_bytes / static_cast<double>(limits.bytes);
   Reading reading;
   reading.signal = "replica_lag";
-  const double limit = seconds_of(lag_max);
-  reading.level = lag / limit;
-  reading.reason = against_limit("replica lag", lag, limit, "s");
+  reading.level = std::max(by_time, by_bytes);
+  reading.reason = by_time >= by_bytes
+                       ? against_limit("replica lag", lag_s, limit_s, "s")
+                       : against_limit("replica lag", lag_bytes / kMebibyte,
+                                       static_cast<double>(limits.bytes) / kMebibyte, " MiB");
   if (!replica.empty()) reading.reason += fmt::format(" ({})", replica);
   return reading;
 }
@@ -37,7 +45,7 @@ double worst(steady_clock::duration lag, double told) {
 
 class ReplicationGauge : public PostgresGauge {
  public:
-  ReplicationGauge(std::shared_ptr<WalHistory> history, milliseconds lag_max, bool watches)
+  ReplicationGauge(std::shared_ptr<WalHistory> history, const LagLimits& lag_max, bool watches)
       : history_(std::move(history)), lag_max_(lag_max), watches_(watches) {}
 
   milliseconds interval() const override { return milliseconds(250); }
@@ -64,7 +72,8 @@ class ReplicationGauge : public PostgresGauge {
     std::vector<Reading> readings;
     for (const auto& [replica, seen] : seen_) {
       const auto lag = history_->lag(seen.position, now);
-      if (lag) readings.push_back(lag_reading(replica, worst(*lag, seen.told), lag_max_));
+      const auto behind = static_cast<double>(rows.integer(0, 0) - seen.position);
+      if (lag) readings.push_back(lag_reading(replica, worst(*lag, seen.told), behind, lag_max_));
     }
     return readings;
   }
@@ -77,7 +86,7 @@ class ReplicationGauge : public PostgresGauge {
   };
 
   const std::shared_ptr<WalHistory> history_;
-  const milliseconds lag_max_;
+  const LagLimits lag_max_;
   const bool watches_;
   std::map<std::string, Seen> seen_;  // by name
 };
@@ -86,7 +95,7 @@ class ReplicationGauge : public PostgresGauge {
 class ReplicaSensor : public Sensor {
  public:
   ReplicaSensor(std::string url, std::string job, std::shared_ptr<const WalHistory> history,
-                milliseconds lag_max)
+                const LagLimits& lag_max)
       : url_(std::move(url)),
         job_(std::move(job)),
         history_(std::move(history)),
@@ -108,9 +117,11 @@ class ReplicaSensor : public Sensor {
                   "of the target there");
     }
     const auto lag = history_->lag(now.integer(0, 0), steady_clock::now());
-    if (!lag) return {};
+    const auto written = history_->position();
+    if (!lag || !written) return {};
     const double told = now.is_null(0, 1) ? 0 : std::stod(now.text(0, 1));
-    return {lag_reading("", worst(*lag, told), lag_max_)};
+    const auto behind = static_cast<double>(*written - now.integer(0, 0));
+    return {lag_reading("", worst(*lag, told), behind, lag_max_)};
   }
 
   void reconnect() override {
@@ -130,7 +141,7 @@ class ReplicaSensor : public Sensor {
   const std::string url_;
   const std::string job_;
   const std::shared_ptr<const WalHistory> history_;
-  const milliseconds lag_max_;
+  const LagLimits lag_max_;
   std::mutex mutex_;  // guards connection_ against cancel()
   std::unique_ptr<PgConnection> connection_;
 };
@@ -138,13 +149,14 @@ class ReplicaSensor : public Sensor {
 }  // namespace
 
 std::unique_ptr<PostgresGauge> make_replication_gauge(std::shared_ptr<WalHistory> history,
-                                                      milliseconds lag_max, bool watches_replicas) {
+                                                      const LagLimits& lag_max,
+                                                      bool watches_replicas) {
   return std::make_unique<ReplicationGauge>(std::move(history), lag_max, watches_replicas);
 }
 
 std::unique_ptr<Sensor> make_replica_sensor(const std::string& url, const std::string& job,
                                             std::shared_ptr<const WalHistory> history,
-                                            milliseconds lag_max) {
+                                            const LagLimits& lag_max) {
   return std::make_unique<ReplicaSensor>(url, job, std::move(history), lag_max);
 }
 

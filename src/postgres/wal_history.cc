@@ -23,6 +23,12 @@ void WalHistory::add(std::int64_t position, Clock::time_point now) {
   entries_ = std::move(kept);
 }
 
+std::optional<std::int64_t> WalHistory::position() const {
+  const std::lock_guard lock(mutex_);
+  if (entries_.empty()) return std::nullopt;
+  return entries_.back().position;
+}
+
 std::optional<WalHistory::Clock::duration> WalHistory::lag(std::int64_t position,
                                                            Clock::time_point now) const {
   const std::lock_guard lock(mutex_);

@@ -22,6 +22,9 @@ class WalHistory {
   // begin anew.
   void add(std::int64_t position, Clock::time_point now);
 
+  // How much has been written; none while there is no history.
+  std::optional<std::int64_t> position() const;
+
   // For how long the server has been past this position; zero when it is not. What was written
   // before the history began counts from there. None while there is no history.
   std::optional<Clock::duration> lag(std::int64_t position, Clock::time_point now) const;

@@ -28,7 +28,8 @@ class ReadAheadTest : public testing::Test {
   FakeTable table_;
   FaultScript script_;
   Batch batch_;
-  ReadAhead reader_{std::make_unique<FakeSource>(table_, script_, FakeSource::Options{}), true};
+  ReadAhead reader_{std::make_unique<FakeSource>(table_, script_, FakeSource::Options{}), true,
+                    std::chrono::hours(1)};
 };
 
 TEST_F(ReadAheadTest, HandsOverWhatItReadWithoutReadingAgain) {
@@ -39,6 +40,19 @@ TEST_F(ReadAheadTest, HandsOverWhatItReadWithoutReadingAgain) {
 }
 
 TEST_F(ReadAheadTest, ReadsAChunkThatWasNotReadAhead) { EXPECT_EQ(rows_of(chunk(3, 5)), 2); }
+
+TEST_F(ReadAheadTest, ReadsAgainWhatHasWaitedForLong) {
+  ReadAhead reader(std::make_unique<FakeSource>(table_, script_, FakeSource::Options{}), true,
+                   std::chrono::seconds(0));
+  reader.begin(chunk(0, 3));
+  script_.await("source.read", 1);
+  table_.erase(2);
+
+  reader.read(chunk(0, 3), batch_);
+
+  EXPECT_EQ(batch_.rows(), 2);
+  EXPECT_EQ(script_.calls("source.read"), 2);
+}
 
 TEST_F(ReadAheadTest, KeepsItThroughReadsOfOthers) {
   reader_.begin(chunk(5, 9));

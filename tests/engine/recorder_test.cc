@@ -220,6 +220,7 @@ TEST_F(RecorderTest, ShowsTheThrottleAsItIs) {
 
   recorder->finish(RunState::complete, "", true);
   EXPECT_EQ(saved().reason, "");
+  EXPECT_TRUE(saved().signals.empty());
 }
 
 TEST_F(RecorderTest, AddsRestsToThoseOfEarlierProcesses) {

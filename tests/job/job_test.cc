@@ -59,6 +59,7 @@ enabled = false
 share = 1
 max_latency_increase = 0.3
 max_replica_lag = "1m"
+max_replica_lag_bytes = "64MiB"
 replicas = ["postgresql://standby/shop"]
 query = "select count(*) from jobs where state = 'ready'"
 query_limit = 1000
@@ -102,6 +103,7 @@ TEST_F(JobTest, ReadsEveryKeyOfTheContract) {
   EXPECT_EQ(job.throttle.share, 1.0);
   EXPECT_EQ(job.throttle.max_latency_increase, 0.3);
   EXPECT_EQ(job.throttle.max_replica_lag, 1min);
+  EXPECT_EQ(job.throttle.max_replica_lag_bytes, 64 << 20);
   EXPECT_EQ(job.throttle.replicas, std::vector<std::string>{"postgresql://standby/shop"});
   EXPECT_EQ(job.throttle.query, "select count(*) from jobs where state = 'ready'");
   EXPECT_EQ(job.throttle.query_limit, 1000);
@@ -145,6 +147,7 @@ TEST_F(JobTest, NeedsNoMoreThanANameAndASource) {
   EXPECT_EQ(job.throttle.share, 1.0);
   EXPECT_EQ(job.throttle.max_latency_increase, 0.2);
   EXPECT_EQ(job.throttle.max_replica_lag, 10s);
+  EXPECT_EQ(job.throttle.max_replica_lag_bytes, 1 << 30);
   EXPECT_EQ(job.checkpoint, folder_ / "j.checkpoint.db");
 }
 
@@ -204,6 +207,7 @@ TEST_F(JobTest, ListsEveryKeyInTheOrderOfTheReadmeWithOptionsBesideThePlugin) {
                                              "throttle.share",
                                              "throttle.max_latency_increase",
                                              "throttle.max_replica_lag",
+                                             "throttle.max_replica_lag_bytes",
                                              "throttle.replicas",
                                              "throttle.query",
                                              "throttle.query_limit",

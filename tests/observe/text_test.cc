@@ -21,6 +21,13 @@ TEST(DurationText, UsesTheUnitThatFits) {
   EXPECT_EQ(duration_text(7500), "2h05m");
 }
 
+TEST(RestsText, NamesTheLongestFirstAndLeavesOutWhatIsNothing) {
+  SavedRun run;
+  run.rested_s = {{"share", 2}, {"replica_lag", 70}, {"others_at_work", 0.01}};
+  EXPECT_EQ(rests_text(run), "1m10s replica_lag, 2.0 s share");
+  EXPECT_EQ(rests_text(SavedRun()), "");
+}
+
 // From a checkpoint that somebody edited.
 TEST(DurationText, TakesAnyNumber) {
   EXPECT_EQ(duration_text(1e300), duration_text(1e15));

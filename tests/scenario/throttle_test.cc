@@ -153,13 +153,13 @@ class ReplicaTest : public ::testing::Test {
   }
 
   // Replays nothing until the run has paused for it, then everything.
-  void expect_pause(const JobOnDisk& job) {
+  void expect_pause(const JobOnDisk& job, const std::string& words = "s >= 2s") {
     standby_->execute("SELECT pg_wal_replay_pause()");
     Program run = job.start();
     ASSERT_TRUE(wait_until([&] {
       const Json status = job.status();
       return status["state"] == "paused" && status["pressure"]["signal"] == "replica_lag" &&
-             status["reason"].get<std::string>().starts_with("replica lag ");
+             status["reason"].get<std::string>().find(words) != std::string::npos;
     }));
     const std::string paused_at = primary_.value("SELECT count(*) FROM people");
 
@@ -179,6 +179,12 @@ TEST_F(ReplicaTest, PausesForAReplicaThatTheServerKnowsOf) { expect_pause(job({}
 
 TEST_F(ReplicaTest, PausesForAReplicaThatTheJobNames) {
   expect_pause(job({{"throttle.replicas", "[" + toml_string(standby_->url()) + "]"}}));
+}
+
+TEST_F(ReplicaTest, PausesForAReplicaThatIsManyBytesBehind) {
+  const std::map<std::string, std::string> far_in_time{
+      {"throttle.max_replica_lag", "\"1h\""}, {"throttle.max_replica_lag_bytes", "\"1MiB\""}};
+  expect_pause(job(far_in_time), " MiB >= 1 MiB");
 }
 
 TEST_F(ReplicaTest, PausesForAReplicaThatIsGone) {
