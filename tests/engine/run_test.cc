@@ -122,20 +122,23 @@ TEST_F(RunTest, CancelsABatchThatOutlivesTheGrace) {
 
 TEST_F(RunTest, PausesWhenItsTimeIsOver) {
   put_rows(1000);
+  options_.workers = 1;
   options_.runtime_max = hours(2);
-  script_.on("target.commit", 3, [&] { clock_.advance(hours(3)); });
-  // Holds the workers back until the main thread has looked at the time.
   int ticks = 0;
   std::mutex mutex;
   std::condition_variable ticked;
   on_tick_ = [&](const SavedRun&) {
     const std::lock_guard lock(mutex);
-    if (clock_.now() > TimePoint(hours(3))) ++ticks;
+    ++ticks;
     ticked.notify_all();
   };
-  script_.on("target.commit", 6, [&] {
+  // Holds the worker back until the main thread has looked at the time, before and after.
+  script_.on("target.commit", 3, [&] {
     std::unique_lock lock(mutex);
-    ticked.wait(lock, [&] { return ticks >= 2; });
+    ticked.wait(lock, [&] { return ticks >= 1; });
+    clock_.advance(hours(3));
+    const int seen = ticks;
+    ticked.wait(lock, [&] { return ticks >= seen + 2; });
   });
 
   const RunOutcome outcome = start();
