@@ -353,7 +353,7 @@ LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose) {
   }
   if (!throttle.enabled) return parts;
   const auto watch = [&](const Database& database, const WatchSpec& spec) {
-    if (auto probe = database.make_probe()) parts.probes.push_back(std::move(probe));
+    if (auto probe = database.make_probe(spec)) parts.probes.push_back(std::move(probe));
     for (auto& sensor : database.make_sensors(spec)) parts.sensors.push_back(std::move(sensor));
   };
   watch(*assembly.target, purpose == Purpose::write ? watched_target(assembly) : watched_source());

@@ -59,7 +59,7 @@ class Database {
 
   // These connect later, in the threads that use them. The probe is none where nothing can be seen
   // of others.
-  virtual std::unique_ptr<ForegroundProbe> make_probe() const = 0;
+  virtual std::unique_ptr<ForegroundProbe> make_probe(const WatchSpec& spec) const = 0;
   virtual std::vector<std::unique_ptr<Sensor>> make_sensors(const WatchSpec& spec) const = 0;
   virtual std::unique_ptr<Sensor> make_query_sensor(const std::string& query,
                                                     double limit) const = 0;

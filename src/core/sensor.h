@@ -46,7 +46,7 @@ class Sensor {
 // What others feel at one moment. A database's own processes, and other backfills, are no others.
 struct ForegroundSample {
   bool is_somebody_there = true;         // in the last second or so
-  double active = 0;                     // sessions at work right now
+  std::optional<double> active;          // sessions at work right now; none where nobody tells
   std::optional<double> commit_seconds;  // of a small transaction; none where that is not allowed
 };
 
@@ -71,6 +71,8 @@ class ForegroundProbe {
  public:
   virtual ~ForegroundProbe() = default;
   virtual std::string name() const = 0;
+  // So many samples without anybody tell that nobody is there; until then somebody may be.
+  virtual int samples_to_tell() const { return 3; }
   virtual ForegroundSample sample() = 0;
   virtual void reconnect() = 0;
   virtual void cancel() noexcept = 0;

@@ -110,7 +110,7 @@ std::vector<std::string> PostgresDatabase::describe_watch(const WatchSpec& spec)
   return lines;
 }
 
-std::unique_ptr<ForegroundProbe> PostgresDatabase::make_probe() const {
+std::unique_ptr<ForegroundProbe> PostgresDatabase::make_probe(const WatchSpec&) const {
   return std::make_unique<PostgresForegroundProbe>(url_, job_, role_);
 }
 

@@ -46,12 +46,13 @@ ForegroundSample PostgresForegroundProbe::sample() {
   connection_->attempt("look at others' load");
   const PgResult now = connection_->query("EXECUTE others");
   ForegroundSample sample;
-  sample.active = static_cast<double>(now.integer(0, 0));
+  const auto active = static_cast<double>(now.integer(0, 0));
+  sample.active = active;
   // Who has begun or ended something since the last look was at work meanwhile.
   const std::string changed = now.text(0, 2);
   const bool has_changed = changed_ && *changed_ != changed && !changed.empty();
   changed_ = changed;
-  sample.is_somebody_there = sample.active > 0 || now.integer(0, 1) > 0 || has_changed;
+  sample.is_somebody_there = active > 0 || now.integer(0, 1) > 0 || has_changed;
   if (sample.is_somebody_there && may_commit_) {
     try {
       sample.commit_seconds = commit();

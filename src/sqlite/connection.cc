@@ -254,6 +254,7 @@ void SqliteConnection::reopen() {
 // SQLite's own busy timeout sleeps through an interrupt; this one looks between short waits.
 int SqliteConnection::wait_for_lock(void* connection, int waits) {
   auto* self = static_cast<SqliteConnection*>(connection);
+  if (waits == 0) ++self->lock_waits_;
   if (self->interrupted_.load(std::memory_order_relaxed)) return 0;
   if (kLockPoll * waits >= self->lock_wait_max_) return 0;
   sqlite3_sleep(waits == 0 ? 1 : static_cast<int>(kLockPoll.count()));

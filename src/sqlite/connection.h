@@ -113,6 +113,9 @@ class SqliteConnection {
   std::int64_t changes() const;
   bool in_transaction() const;
 
+  // How often a lock of another connection had to be waited for, so far.
+  std::int64_t lock_waits() const { return lock_waits_; }
+
   // The collation a column was declared with, such as BINARY. `table` is unquoted.
   std::string declared_collation(const std::string& table, const std::string& column);
 
@@ -141,6 +144,7 @@ class SqliteConnection {
   sqlite3* handle_ = nullptr;
   std::mutex handle_mutex_;  // guards handle_ between reopen() and interrupt()
   std::atomic<bool> interrupted_ = false;
+  std::int64_t lock_waits_ = 0;
 };
 
 // Ends what a connection runs, as interrupt() does, once the time is over.

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "sqlite/foreground_probe.h"
 #include "sqlite/ledger.h"
 #include "sqlite/pushdown_limits.h"
 #include "sqlite/query_sensor.h"
@@ -73,10 +74,14 @@ std::vector<std::string> SqliteDatabase::conversions(const WriteSpec& spec) cons
 }
 
 std::vector<std::string> SqliteDatabase::describe_watch(const WatchSpec& spec) {
-  if (!spec.is_written) return {"nothing tells how readers of a SQLite file fare"};
-  return {
-      "nothing tells how others at a SQLite file fare; a writer of ours leaves it free for a "
-      "tenth of the time, and waits while others have it locked"};
+  if (!spec.is_written) return {"nothing: a SQLite file that is only read"};
+  return {"how long writers wait for the SQLite file, once others have it locked now and then"};
+}
+
+// A file that is only read may not be ours to lock.
+std::unique_ptr<ForegroundProbe> SqliteDatabase::make_probe(const WatchSpec& spec) const {
+  if (!spec.is_written) return nullptr;
+  return std::make_unique<SqliteForegroundProbe>(path_);
 }
 
 std::unique_ptr<Sensor> SqliteDatabase::make_query_sensor(const std::string& query,

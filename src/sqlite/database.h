@@ -36,7 +36,7 @@ class SqliteDatabase : public Database {
   std::unique_ptr<RunnerLock> make_runner_lock() const override;
   std::string server() const override { return path_; }
   std::vector<std::string> describe_watch(const WatchSpec& spec) override;
-  std::unique_ptr<ForegroundProbe> make_probe() const override { return nullptr; }
+  std::unique_ptr<ForegroundProbe> make_probe(const WatchSpec& spec) const override;
   std::vector<std::unique_ptr<Sensor>> make_sensors(const WatchSpec&) const override { return {}; }
   std::unique_ptr<Sensor> make_query_sensor(const std::string& query, double limit) const override;
 

@@ -74,7 +74,9 @@ void SqliteTarget::begin(const Chunk&) {
   rollback();
   turn_.take();
   try {
+    const std::int64_t waits = connection_.lock_waits();
     statements_->begin.run();
+    if (connection_.lock_waits() != waits) turn_.meet_others();
   } catch (const Error&) {
     turn_.give_back();
     throw;

@@ -30,6 +30,7 @@ struct WriteTurn::File {
   // Guarded by mutex.
   std::deque<const WriteTurn*> queue;  // the first has the turn, or is about to take it
   Clock::time_point free_until;
+  std::optional<Clock::time_point> met_others_at;
 };
 
 std::shared_ptr<WriteTurn::File> WriteTurn::file_at(const std::string& path) {
@@ -78,6 +79,16 @@ void WriteTurn::give_back() noexcept {
   file.free_until = now + std::min<Clock::duration>((now - taken_at_) / kTakenPerFree, kFreeMax);
   file.queue.pop_front();
   file.changed.notify_all();
+}
+
+void WriteTurn::meet_others() noexcept {
+  const std::lock_guard lock(file_->mutex);
+  file_->met_others_at = Clock::now();
+}
+
+std::optional<Clock::time_point> WriteTurn::met_others_at() const {
+  const std::lock_guard lock(file_->mutex);
+  return file_->met_others_at;
 }
 
 void WriteTurn::cancel() noexcept {

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace backfill {
@@ -28,6 +29,11 @@ class WriteTurn {
   void take();
   // Harmless without a turn.
   void give_back() noexcept;
+
+  // Whoever has the turn found the file locked all the same: by another process.
+  void meet_others() noexcept;
+  // When any writer of ours last did; none: never.
+  std::optional<std::chrono::steady_clock::time_point> met_others_at() const;
 
   // Makes a wait for the turn fail soon; nothing happens when nobody waits. From any thread.
   void cancel() noexcept;

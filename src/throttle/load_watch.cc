@@ -24,7 +24,6 @@ constexpr double kRestAfterProbe = 9;  // times as long as it took, on a server 
 constexpr Duration kReconnectMin = milliseconds(200);
 constexpr Duration kReconnectMax = seconds(5);
 constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are not felt any more
-constexpr int kSamplesToTell = 3;                // that nobody is there
 constexpr Duration kThere = seconds(2);          // somebody was there so lately
 constexpr Duration kBusyMemory = milliseconds(700);
 
@@ -54,6 +53,7 @@ LoadWatch::LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& thrott
     probes_.push_back({});
     probes_.back().probe = std::move(probe);
     probes_.back().sampled_at = probes_.back().somebody_at = began_;
+    probes_.back().is_somebody_there = probes_.back().probe->samples_to_tell() > 0;
   }
   decide_by_limits();
   for (WatchedSensor& watched : sensors_) {
@@ -141,7 +141,7 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const bool had_none = !had_batches && after.idle_since + kSettled <= began;
     const std::lock_guard lock(mutex_);
     add(sample, watched, had_batches, had_none);
-    const bool hurries = look_ || !watched.active.is_known(ended);
+    const bool hurries = look_ || !watched.contrast().is_known(ended);
     const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
     const double wait = std::max(seconds_of(wanted) * jitter(random),
                                  seconds_of(ended - began) * (hurries ? 1 : kRestAfterProbe));
@@ -157,11 +157,12 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   ++watched.samples;
   // At first nobody was seen, and nothing is known.
   const bool was_seen = watched.somebody_at != began_;
-  watched.is_somebody_there =
-      was_seen ? now - watched.somebody_at < kThere : watched.samples < kSamplesToTell;
+  watched.is_somebody_there = was_seen ? now - watched.somebody_at < kThere
+                                       : watched.samples < watched.probe->samples_to_tell();
   if (!watched.is_somebody_there) return;
   if (!had_batches && !had_none) return;
-  watched.active.add(sample.active, had_batches, now);
+  watched.shows_active = sample.active.has_value();
+  if (sample.active) watched.active.add(*sample.active, had_batches, now);
   watched.shows_commits = sample.commit_seconds.has_value();
   if (!sample.commit_seconds) return;
   if (!had_batches) watched.slow.add(*sample.commit_seconds);
@@ -199,7 +200,9 @@ void LoadWatch::steer(const std::stop_token& stop) {
 // It is not yet known whether anybody is there.
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
-  const auto was_sampled = [&](const auto& watched) { return watched.samples >= kSamplesToTell; };
+  const auto was_sampled = [&](const auto& watched) {
+    return watched.samples >= watched.probe->samples_to_tell();
+  };
   const auto was_read = [](const auto& watched) {
     return watched.was_read || !watched.sensor->is_required();
   };
@@ -218,7 +221,7 @@ void LoadWatch::look_without_us(TimePoint now) {
     return;
   }
   const auto lacks_base = [&](const WatchedProbe& watched) {
-    return watched.is_somebody_there && watched.active.samples_without(now) < kSamplesWanted;
+    return watched.is_somebody_there && watched.contrast().samples_without(now) < kSamplesWanted;
   };
   if (now - looked_at_ < kLookEvery || !limits_.enabled) return;
   if (std::none_of(probes_.begin(), probes_.end(), lacks_base)) return;
@@ -269,6 +272,7 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
                     watched.commits.with() * 100, watched.slow.threshold().value_or(0) * 1000,
                     watched.commits.without() * 100));
   }
+  if (!watched.shows_active) return;
   add("active_sessions", watched.active,
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));

@@ -55,9 +55,13 @@ class LoadWatch {
     Contrast active;
     TimePoint sampled_at;
     TimePoint somebody_at;
-    bool is_somebody_there = true;  // until it is known that nobody is
+    bool is_somebody_there = true;
     bool shows_commits = false;
+    bool shows_active = false;
     int samples = 0;
+
+    // What tells more of the two.
+    const Contrast& contrast() const { return shows_active ? active : commits; }
   };
 
   void decide_by_limits();  // needs mutex_, or no other thread

@@ -4,9 +4,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "scenario/job_on_disk.h"
 #include "scenario/playground.h"
+#include "sqlite/connection.h"
 #include "support/postgres_server.h"
 #include "support/program.h"
 #include "support/temp_folder.h"
@@ -126,6 +128,40 @@ TEST_P(ThrottleTest, SaysOfOneThatWasKilledInAPauseThatItIsGone) {
 
 INSTANTIATE_TEST_SUITE_P(On, ThrottleTest, ::testing::Values(Engine::sqlite, Engine::postgres),
                          [](const auto& tested) { return engine_name(tested.param); });
+
+// An application writes to the file all the time; the backfill slows down for it.
+TEST(SqliteOthersTest, AreLeftTheFileForMostOfTheTime) {
+  const auto playground = make_playground(Engine::sqlite);
+  playground->execute(kRows);
+  playground->execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)");
+  playground->execute(
+      "INSERT INTO users WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+      "200000) SELECT i, 'name ' || i FROM n");
+  const JobOnDisk job({{"source.url", toml_string(playground->url())},
+                       {"source.table", "\"users\""},
+                       {"target.table", "\"people\""},
+                       {"batch.size", "50"}});
+  const std::jthread application([&](const std::stop_token& stop) {
+    SqliteConnection orders(sqlite_path(playground->url()), SqliteConnection::Mode::read_write);
+    while (!stop.stop_requested()) {
+      orders.execute("BEGIN IMMEDIATE; INSERT INTO orders DEFAULT VALUES");
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      orders.execute("COMMIT");
+      std::this_thread::sleep_for(std::chrono::milliseconds(8));
+    }
+  });
+
+  Program run = job.start();
+  const bool slowed_down = wait_until([&] {
+    const Json status = job.status();
+    return status["share"].is_number() && status["share"] < 0.2 &&
+           status["signals"].contains("commit_latency");
+  });
+  run.send(SIGTERM);
+
+  EXPECT_TRUE(slowed_down);
+  EXPECT_EQ(run.wait().exit_code, 75);
+}
 
 // A server of its own and what replicates it, streaming.
 class ReplicaTest : public ::testing::Test {
