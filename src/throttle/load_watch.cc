@@ -184,7 +184,9 @@ void LoadWatch::steer(const std::stop_token& stop) {
       worked_ += weight * (seconds_of(activity.worked - activity_.worked) / passed - worked_);
       activity_ = activity;
       stepped_at_ = now;
-      decision = controller_.step(readings(now), limits_, now);
+      const Readings found = readings(now);
+      decision = controller_.step(found, limits_, now);
+      tell_step(found, decision);
       look_without_us(now);
     }
     throttle_.follow(decision);
@@ -276,6 +278,22 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
   add("active_sessions", watched.active,
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));
+}
+
+// All that a decision was made of, for whoever wants to know why: `--log-level debug`.
+void LoadWatch::tell_step(const Readings& readings, const Decision& decision) {
+  Log::Fields fields{{"share", fmt::format("{:.3f}", decision.share)},
+                     {"busy", fmt::format("{:.3f}", readings.busy)},
+                     {"others", readings.is_somebody_there ? "yes" : "no"}};
+  for (const Signal& signal : readings.signals) {
+    const double age_s = seconds_of(signal.age);
+    fields.emplace_back(signal.reading.signal,
+                        !signal.is_known
+                            ? fmt::format("unknown {:.1f}s", age_s)
+                            : fmt::format("{:.3f}±{:.3f} {:.1f}s", signal.reading.level,
+                                          signal.noise, age_s));
+  }
+  log_.write(LogLevel::debug, "steers", fields);
 }
 
 void LoadWatch::tell(const Decision& decision) {

@@ -74,6 +74,7 @@ class LoadWatch {
   Readings readings(TimePoint now);
   void add_steering(const WatchedProbe& watched, TimePoint now, Readings& readings) const;
   void tell(const Decision& decision);
+  void tell_step(const Readings& readings, const Decision& decision);
   template <class Part, class Work>
   void keep_trying(Part& part, const std::stop_token& stop, const Work& work);
 
