@@ -21,6 +21,10 @@ constexpr double kShadeApartMin = 0.001;  // closer ones are one
 constexpr double kRoomForWords = 0.15;
 constexpr double kRoomForNumber = 0.03;
 
+std::string pause_words(const std::string& reason) {
+  return (reason.starts_with("paused") ? "" : "paused: ") + html_start(reason, kReasonMax);
+}
+
 class Drawing {
  public:
   Drawing(const Chart& chart, const ChartTime& time)
@@ -153,9 +157,9 @@ class Drawing {
         // Words that do not fit are cut off by the edges of the inner picture.
         has_words = one.number > 0 && width >= kRoomForWords;
         svg_ += fmt::format(
-            "<svg class=\"pause\" x=\"{:.3f}%\" width=\"{:.3f}%\" height=\"{:.0f}\"><title>paused: "
+            "<svg class=\"pause\" x=\"{:.3f}%\" width=\"{:.3f}%\" height=\"{:.0f}\"><title>"
             "{}</title><rect width=\"100%\" height=\"100%\"/>{}</svg>",
-            begin * 100, std::max(width * 100, 0.1), kHeight, words,
+            begin * 100, std::max(width * 100, 0.1), kHeight, pause_words(one.reason),
             has_words ? fmt::format("<text x=\"5\" y=\"13\">{} {}</text>", one.number, words) : "");
       }
       if (one.number == 0 || has_words || begin < named_until) continue;
@@ -275,10 +279,11 @@ class Drawing {
       const std::string high = chart_.text(spread.high);
       if (low != high) note += html(" (" + low + " to " + high + ")");
     }
-    if (!stretch.slowed_by.empty())
-      note += (stretch.share.low <= 0 ? "\npaused: " : "\n") +
-              html_start(stretch.slowed_by, kReasonMax);
-    return note;
+    if (stretch.slowed_by.empty()) return note;
+    const bool was_paused = stretch.share.low <= 0;
+    return note + "\n" +
+           (was_paused ? pause_words(stretch.slowed_by)
+                       : html_start(stretch.slowed_by, kReasonMax));
   }
 
   static std::string style_of(std::size_t line) {

@@ -38,6 +38,7 @@ p{margin:.3rem 0}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));column-gap:2rem;margin:0}
 .facts div{display:grid;grid-template-columns:7.5rem 1fr;gap:.6rem;padding:.3rem 0;
 border-bottom:1px solid var(--grid)}
+.facts div:last-child{border-bottom:0}
 .facts dt{color:var(--dim);font-weight:600}.facts dd{margin:0;overflow-wrap:anywhere;min-width:0}
 .tiles div,.chart,.card{background:var(--card);border:1px solid var(--edge);border-radius:10px}
 .tiles div{padding:.6rem .8rem}
@@ -77,7 +78,8 @@ white-space:pre-line;pointer-events:none;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.4rem .9rem .4rem 0;border-bottom:1px solid var(--grid);vertical-align:top;
 overflow-wrap:anywhere}
-th{font-weight:600;color:var(--dim)}
+th{font-weight:600;color:var(--dim);white-space:nowrap}
+.card+p{margin-top:1rem}td.wide{vertical-align:middle}
 tr:last-child>*{border-bottom:0}
 th.n{width:7rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -90,8 +92,9 @@ footer{margin-top:2.5rem;font-size:.85rem}
 .tiles{grid-template-columns:1fr 1fr}.wide{width:20%}td.at{white-space:normal}
 .card{padding:.3rem .7rem}}
 @page{margin:14mm}
-@media print{body{background:#fff;font-size:10.5pt}main{max-width:none;padding:0}
-.charts{grid-template-columns:1fr 1fr}.tiles div,.card,tr{break-inside:avoid}h2{break-after:avoid}
+@media print{body{background:#fff;font-size:10.5pt}main{max-width:none;padding:0 1px}
+.charts{grid-template-columns:1fr 1fr}.tiles{grid-template-columns:repeat(6,1fr)}
+.tiles div{padding:.4rem .5rem}.tiles b{font-size:1rem}h2{margin-top:1.4rem}.tiles div,.card,tr{break-inside:avoid}h2{break-after:avoid}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 )css";
 

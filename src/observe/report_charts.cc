@@ -151,7 +151,8 @@ Chart size_chart(const Timeline& timeline) {
   chart.lines = {
       line_of(timeline, "rows asked for", [](const Stretch& at) { return at.batch_rows; })};
   const Spread whole = whole_of(chart.lines[0]);
-  chart.summary = whole_text(whole.low) + " to " + whole_text(whole.high);
+  chart.summary = whole_text(whole.high);
+  if (whole.low < whole.high) chart.summary = whole_text(whole.low) + " to " + chart.summary;
   chart.text = whole_text;
   chart.counts_whole = true;
   return chart;

@@ -156,7 +156,7 @@ TEST(ReportPage, IsBoundedHoweverLongTheRunWas) {
 
   const std::string page = report_page(report);
 
-  EXPECT_LT(page.size(), 1'500'000U);
+  EXPECT_LT(page.size(), 1'000'000U);
   EXPECT_THAT(page, HasSubstr("and 999,800 more."));
   EXPECT_THAT(page, HasSubstr(" shorter ones, which bear no number."));
 }
