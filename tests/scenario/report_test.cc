@@ -223,9 +223,10 @@ TEST_F(ReportOfARun, SaysWhatIsPointedAtInEveryChart) {
       "(b => [b.left + b.width / 2, b.top + 40])(document.querySelector('#rate "
       ".plot').getBoundingClientRect())");
 
-  browser_.move_mouse(box[0], box[1]);
-
+  // What is told goes when the page scrolls, which may come after the first move.
+  double nudge = 0;
   ASSERT_TRUE(wait_until([&] {
+    browser_.move_mouse(box[0], box[1].get<double>() + (nudge = 1 - nudge));
     return browser_.evaluate("getComputedStyle(document.getElementById('tip')).display") == "block";
   }));
   EXPECT_THAT(browser_.evaluate("document.getElementById('tip').textContent").get<std::string>(),
