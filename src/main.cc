@@ -24,6 +24,7 @@ backfill::ExitCode execute(int argc, char** argv) {
   if (parsed.options.command == "verify") return backfill::verify_command(parsed.options);
   if (parsed.options.command == "reconcile") return backfill::reconcile_command(parsed.options);
   if (parsed.options.command == "status") return backfill::status_command(parsed.options);
+  if (parsed.options.command == "report") return backfill::report_command(parsed.options);
   return backfill::control_command(parsed.options);
 }
 

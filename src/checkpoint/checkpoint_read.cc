@@ -139,4 +139,41 @@ std::vector<DeadLetter> read_dead_letters(SqliteConnection& connection, std::siz
   return letters;
 }
 
+void read_samples(SqliteConnection& connection, const std::function<void(const Sample&)>& visit) {
+  const bool has_all = read_pragma(connection, "user_version") >= 3;
+  SqliteStatement statement =
+      connection.prepare(std::string("SELECT ") + kSampleColumns + ", " +
+                         (has_all ? kSampleLaterColumns : "0, 0, 0, 0, 0, '{}', '{}', '{}'") +
+                         " FROM sample ORDER BY rowid");
+  while (statement.step()) {
+    Reader row(statement);
+    Sample sample;
+    sample.taken_at = row.text();
+    sample.elapsed_s = row.real();
+    sample.rows_read = row.integer();
+    sample.rows_written = row.integer();
+    sample.rate_rows_per_s = row.real();
+    sample.batch_size = row.integer();
+    sample.batch_ms = row.real();
+    sample.share = row.real();
+    sample.pressure = row.maybe_real();
+    sample.reason = row.text();
+    sample.progress = row.real();
+    sample.batches_done = row.integer();
+    sample.batches_retried = row.integer();
+    sample.rows_conflicts = row.integer();
+    sample.rows_rejected = row.integer();
+    sample.signals = figures_in(row.text());
+    sample.rested_s = figures_in(row.text());
+    sample.phases_ms = figures_in(row.text());
+    visit(sample);
+  }
+}
+
+std::int64_t read_count(SqliteConnection& connection, const std::string& table) {
+  SqliteStatement statement = connection.prepare("SELECT count(*) FROM " + table);
+  statement.step();
+  return statement.integer(0);
+}
+
 }  // namespace backfill

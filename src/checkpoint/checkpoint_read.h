@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,12 @@ std::optional<SavedRun> read_run(SqliteConnection& connection);
 FingerprintFields read_fingerprint(SqliteConnection& connection);
 // The oldest `limit` of them.
 std::vector<DeadLetter> read_dead_letters(SqliteConnection& connection, std::size_t limit);
+
+// From the first on.
+void read_samples(SqliteConnection& connection, const std::function<void(const Sample&)>& visit);
+
+// How many rows a table has.
+std::int64_t read_count(SqliteConnection& connection, const std::string& table);
 
 std::vector<Control> read_controls(SqliteConnection& connection);
 

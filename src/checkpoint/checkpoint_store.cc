@@ -293,6 +293,24 @@ bool CheckpointStore::has_dead_letter(const Key& key) {
   return statement.step();
 }
 
+std::int64_t CheckpointStore::dead_letter_count() {
+  return read_or_refuse(connection_->path(),
+                        [&] { return read_count(*connection_, "dead_letter"); });
+}
+
+std::int64_t CheckpointStore::sample_count() {
+  return read_or_refuse(connection_->path(), [&] { return read_count(*connection_, "sample"); });
+}
+
+void CheckpointStore::visit_samples(const std::function<void(const Sample&)>& visit) {
+  read_or_refuse(connection_->path(), [&] { read_samples(*connection_, visit); });
+}
+
+void CheckpointStore::read_at_once(const std::function<void()>& read) {
+  const Snapshot snapshot(*connection_);
+  read();
+}
+
 std::vector<DeadLetter> CheckpointStore::dead_letters(std::size_t limit) {
   return read_or_refuse(connection_->path(),
                         [&] { return read_dead_letters(*connection_, limit); });

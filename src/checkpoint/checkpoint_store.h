@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,28 +25,6 @@
 #include "sqlite/connection.h"
 
 namespace backfill {
-
-// A point of the time series behind `report`.
-struct Sample {
-  std::string taken_at;  // UTC, ISO 8601
-  double elapsed_s = 0;
-  std::int64_t rows_read = 0;
-  std::int64_t rows_written = 0;
-  double rate_rows_per_s = 0;
-  std::int64_t batch_size = 0;
-  double batch_ms = 0;  // a batch's work, of those since the sample before
-  double share = 1;
-  std::optional<double> pressure;
-  std::string reason;
-  double progress = 0;
-  std::int64_t batches_done = 0;
-  std::int64_t batches_retried = 0;
-  std::int64_t rows_conflicts = 0;
-  std::int64_t rows_rejected = 0;
-  Figures signals;    // as in SavedRun
-  Figures rested_s;   // as in SavedRun
-  Figures phases_ms;  // of batches since the sample before
-};
 
 class CheckpointStore {
  public:
@@ -81,6 +60,14 @@ class CheckpointStore {
   // Their keys, in the order of their text, behind `after`; empty: from the first.
   std::vector<Key> dead_letter_keys(const std::string& after, std::size_t limit);
   bool has_dead_letter(const Key& key);
+  std::int64_t dead_letter_count();
+
+  // The samples of the run from the first on, one at a time: a long run has very many.
+  std::int64_t sample_count();
+  void visit_samples(const std::function<void(const Sample&)>& visit);
+
+  // What `read` reads of this file is of one moment, also while a run goes on. It only reads.
+  void read_at_once(const std::function<void()>& read);
 
   // What was set for the run, in the order of the keys; it stays until it is unset.
   std::vector<Control> controls();

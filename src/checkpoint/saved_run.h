@@ -65,6 +65,30 @@ struct SavedRun {
   std::vector<Doubt> in_doubt;
 };
 
+// A point of the time series behind `report`.
+struct Sample {
+  std::string taken_at;  // UTC, ISO 8601
+  double elapsed_s = 0;
+  std::int64_t rows_read = 0;
+  std::int64_t rows_written = 0;
+  double rate_rows_per_s = 0;
+  std::int64_t batch_size = 0;
+  double batch_ms = 0;  // a batch's work, of those since the sample before
+  double share = 1;
+  std::optional<double> pressure;
+  std::string reason;
+  double progress = 0;
+  std::int64_t batches_done = 0;
+  std::int64_t batches_retried = 0;
+  std::int64_t rows_conflicts = 0;
+  std::int64_t rows_rejected = 0;
+  Figures signals;    // as in SavedRun
+  Figures rested_s;   // as in SavedRun
+  Figures phases_ms;  // of batches since the sample before
+
+  bool operator==(const Sample&) const = default;
+};
+
 // Names in order, values as text: what decides which rows become what.
 using FingerprintFields = std::map<std::string, std::string>;
 

@@ -73,6 +73,14 @@ inline constexpr const char* kRunColumns =
 // Likewise, after those; files before format 3 have none.
 inline constexpr const char* kRunObjectColumns = "signals, rested_s";
 
+// Of table sample, in the order in which they are read; the later ones are of format 3.
+inline constexpr const char* kSampleColumns =
+    "taken_at, elapsed_s, rows_read, rows_written, rate_rows_per_s, batch_size, batch_ms, share, "
+    "pressure, reason";
+inline constexpr const char* kSampleLaterColumns =
+    "progress, batches_done, batches_retried, rows_conflicts, rows_rejected, signals, rested_s, "
+    "phases_ms";
+
 // What makes a file of format N one of the next.
 inline constexpr std::array<const char*, kCheckpointFormat> kUpgradeFrom = {
     kCheckpointSchema,  // of an empty database one of today's

@@ -13,6 +13,7 @@ ExitCode run_command(const Options& options);
 ExitCode plan_command(const Options& options);
 ExitCode status_command(const Options& options);
 ExitCode control_command(const Options& options);  // pause, resume, set
+ExitCode report_command(const Options& options);
 ExitCode verify_command(const Options& options);
 ExitCode reconcile_command(const Options& options);
 

@@ -21,6 +21,11 @@ std::vector<const CLI::Option*> options_of(const CLI::App& command) {
 
 std::string name_of(const CLI::Option& option) { return "--" + option.get_lnames().front(); }
 
+// `-o`, for an option that has such a name; else empty.
+std::string letter_of(const CLI::Option& option) {
+  return option.get_snames().empty() ? "" : "-" + option.get_snames().front();
+}
+
 // `text json` of `text|json`; empty when it is no choice.
 std::string choices_of(const CLI::Option& option) {
   std::string words = option.get_option_text();
@@ -47,7 +52,10 @@ std::string bash_case(const CLI::App& command, const CLI::Option& option) {
   } else if (takes == "KEY=VALUE") {
     action = "_backfill_keys";
   }
-  return fmt::format("    '{} {}') {} ;;\n", command.get_name(), name_of(option), action);
+  std::string pattern = fmt::format("'{} {}'", command.get_name(), name_of(option));
+  if (const std::string letter = letter_of(option); !letter.empty())
+    pattern += fmt::format(" | '{} {}'", command.get_name(), letter);
+  return fmt::format("    {}) {} ;;\n", pattern, action);
 }
 
 // Within single quotes and brackets of a specification of _arguments.
@@ -64,11 +72,12 @@ std::string zsh_text(const std::string& text) {
   return escaped;
 }
 
-std::string zsh_option(const CLI::Option& option) {
+std::string zsh_option(const CLI::Option& option, const std::string& name) {
   const std::string& takes = option.get_option_text();
   const bool repeats = takes == "KEY=VALUE";
-  std::string spec = fmt::format("{}{}{}[{}]", repeats ? "*" : "", name_of(option),
-                                 takes.empty() ? "" : "=", zsh_text(option.get_description()));
+  const char* joined = name.starts_with("--") ? "=" : "+";
+  std::string spec = fmt::format("{}{}{}[{}]", repeats ? "*" : "", name,
+                                 takes.empty() ? "" : joined, zsh_text(option.get_description()));
   if (takes.empty()) return spec;
   spec += ":" + zsh_text(takes) + ":";
   if (const std::string choices = choices_of(option); !choices.empty()) {
@@ -160,7 +169,10 @@ std::string zsh_completion(const CLI::App& tree) {
         fmt::format("    '{}:{}'\n", command->get_name(), zsh_text(command->get_description()));
     std::string specs;
     for (const CLI::Option* option : options_of(*command)) {
-      specs += fmt::format(" \\\n        '{}'", zsh_option(*option));
+      specs += fmt::format(" \\\n        '{}'", zsh_option(*option, name_of(*option)));
+      const std::string letter = letter_of(*option);
+      if (!letter.empty() && !option->get_option_text().empty())
+        specs += fmt::format(" \\\n        '{}'", zsh_option(*option, letter));
     }
     cases += fmt::format("    {}) _arguments{} \\\n        '1:job file:_files -g \"*.toml\"' ;;\n",
                          command->get_name(), specs);

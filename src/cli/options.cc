@@ -235,6 +235,12 @@ void add_reconcile(CLI::App& app) {
   reconcile->add_option("--max-repairs", "stop after so many; 100000")->option_text("N");
 }
 
+void add_report(CLI::App& app) {
+  CLI::App* report = add_command(app, "report", "Make an HTML page of a run: charts and facts");
+  report->add_option("-o,--output", "where; - for stdout; NAME.report.html in this folder")
+      ->option_text("FILE");
+}
+
 std::chrono::milliseconds time_of(const Given& time, std::chrono::milliseconds least) {
   const auto found = duration_in(text_value(time.value), least, std::chrono::hours(24 * 31));
   if (found) return *found;
@@ -310,6 +316,7 @@ Options to_options(const CLI::App& command) {
   options.json = is_set(command, "--json");
   options.watch = is_set(command, "--watch");
   options.dead_letters = is_set(command, "--dead-letters");
+  if (const auto value = given(command, "--output")) options.output = value->value;
   options.verify = verify_flags(command);
   return options;
 }
@@ -323,7 +330,7 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
   }
   throw Error(ExitCode::usage, "there is no command \"" + word +
                                    "\"; commands are run, plan, status, verify, reconcile, "
-                                   "pause, resume and set");
+                                   "pause, resume, set and report");
 }
 
 }  // namespace
@@ -360,6 +367,7 @@ std::shared_ptr<CLI::App> command_tree() {
   add_control(*tree);
   add_verify(*tree);
   add_reconcile(*tree);
+  add_report(*tree);
   return tree;
 }
 

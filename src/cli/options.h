@@ -53,6 +53,9 @@ struct Options {
   bool watch = false;
   bool dead_letters = false;
 
+  // report
+  std::string output;  // a file, `-` for stdout; empty: one with the job's name
+
   // verify and reconcile
   VerifyFlags verify;
 };

@@ -6,9 +6,9 @@
 #include "checkpoint/checkpoint_store.h"
 #include "cli/commands.h"
 #include "cli/live_control.h"
+#include "cli/seen_run.h"
 #include "job/job.h"
 #include "observe/progress_display.h"
-#include "sqlite/runner_lock.h"
 #include "support/clock.h"
 
 namespace backfill {
@@ -26,8 +26,6 @@ struct Status {
   std::vector<Control> controls;
 };
 
-// What the file says, corrected by whether anybody is at work: a runner that was killed leaves
-// the state `running` behind.
 Status read_status(const Options& options) {
   Status status{load_job(options.job_file, options.overrides), std::nullopt, {}, {}};
   if (auto store = CheckpointStore::open_existing(status.job.checkpoint)) {
@@ -35,13 +33,7 @@ Status read_status(const Options& options) {
     status.controls = store->controls();
     if (options.dead_letters) status.dead_letters = store->dead_letters(kDeadLettersMax);
   }
-  const bool says_running = status.run && status.run->state == RunState::running;
-  if (says_running && !SqliteRunnerLock::is_held(status.job.checkpoint.string(), status.job.name)) {
-    status.run->state = RunState::stopped;
-    status.run->reason = "its process is gone; run again with --resume";
-    status.run->signals.clear();
-  }
-  if (status.run) status.run->state = visible_state(*status.run);
+  if (status.run) status.run = seen_run(std::move(*status.run), status.job);
   return status;
 }
 

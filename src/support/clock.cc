@@ -2,7 +2,9 @@
 
 #include <condition_variable>
 #include <ctime>
+#include <iomanip>
 #include <mutex>
+#include <sstream>
 
 #include <fmt/chrono.h>
 
@@ -25,6 +27,16 @@ std::string utc_now() {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   const auto milliseconds = now.time_since_epoch().count() % 1000;
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), milliseconds);
+}
+
+std::optional<double> unix_time_of(const std::string& utc) {
+  std::istringstream text(utc);
+  std::tm time{};
+  text >> std::get_time(&time, "%Y-%m-%dT%H:%M:%S");
+  double fraction = 0;
+  if (text.peek() == '.') text >> fraction;
+  if (!text || text.get() != 'Z') return std::nullopt;
+  return static_cast<double>(timegm(&time)) + fraction;
 }
 
 }  // namespace backfill

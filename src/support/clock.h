@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -37,5 +38,8 @@ class SystemClock : public Clock {
 // The time of day as `2026-11-22T13:05:00.123Z`, for people and the checkpoint; never measured
 // with.
 std::string utc_now();
+
+// Such a time in seconds since 1970; none when it is none.
+std::optional<double> unix_time_of(const std::string& utc);
 
 }  // namespace backfill

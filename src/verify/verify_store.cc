@@ -111,8 +111,18 @@ const char* pass_state_name(PassState state) {
   return "";
 }
 
+VerifyStore::VerifyStore(const std::filesystem::path& path, SqliteConnection::Mode mode)
+    : connection_(path.string(), mode, std::chrono::seconds(30)) {}
+
+std::unique_ptr<VerifyStore> VerifyStore::open_existing(const std::filesystem::path& path) {
+  std::unique_ptr<VerifyStore> store(new VerifyStore(path, SqliteConnection::Mode::read_only));
+  auto statement =
+      store->connection_.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'verify_suspect'");
+  return statement.step() ? std::move(store) : nullptr;
+}
+
 VerifyStore::VerifyStore(const std::filesystem::path& path)
-    : connection_(path.string(), SqliteConnection::Mode::read_write, std::chrono::seconds(30)) {
+    : VerifyStore(path, SqliteConnection::Mode::read_write) {
   connection_.execute("PRAGMA synchronous = FULL");
   SqliteTransaction transaction(connection_);
   connection_.execute(kTables);

@@ -12,6 +12,7 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,6 +57,9 @@ class VerifyStore {
   // The file is there and is a checkpoint.
   explicit VerifyStore(const std::filesystem::path& path);
 
+  // For looking only: none when no pass was ever begun.
+  static std::unique_ptr<VerifyStore> open_existing(const std::filesystem::path& path);
+
   std::optional<SavedPass> load();
   // Forgets the pass and the suspects that are there.
   void start(const SavedPass& pass);
@@ -81,6 +85,8 @@ class VerifyStore {
   void put(const Step& step);
 
  private:
+  VerifyStore(const std::filesystem::path& path, SqliteConnection::Mode mode);
+
   std::vector<Suspect> read_suspects(SqliteStatement& statement);
   void write_pass(const SavedPass& pass);
   void write_step(const Step& step);

@@ -298,8 +298,54 @@ TEST_F(CheckpointStoreTest, KeepsSamples) {
       R"(0.25 4 3 2 1 {"replica_lag":0.5} {"share":1.5} {"write":20.0})");
 }
 
+TEST_F(CheckpointStoreTest, GivesBackSamplesInTheirOrder) {
+  CheckpointStore store = CheckpointStore::open(file_);
+  store.start(full_run(), "users", {});
+  Sample first;
+  first.taken_at = "2026-11-22T13:05:00.123Z";
+  first.reason = "lag";
+  first.signals = {{"replica_lag", 0.5}};
+  first.rested_s = {{"share", 1.5}};
+  first.phases_ms = {{"write", 20}};
+  first.rows_conflicts = 2;
+  first.pressure = 0.5;
+  Sample second = first;
+  second.elapsed_s = 1.5;
+  second.pressure.reset();
+  store.save(full_run(), {}, first);
+  store.save(full_run(), {}, second);
+
+  std::vector<Sample> samples;
+  store.visit_samples([&](const Sample& sample) { samples.push_back(sample); });
+
+  EXPECT_EQ(store.sample_count(), 2);
+  EXPECT_EQ(samples, (std::vector<Sample>{first, second}));
+}
+
+TEST_F(CheckpointStoreTest, ReadsAtOnceWhatIsOfOneMoment) {
+  CheckpointStore store = CheckpointStore::open(file_);
+  store.start(full_run(), "users", {});
+  store.save(full_run(), {}, Sample());
+  std::optional<CheckpointStore> reader = CheckpointStore::open_existing(file_);
+  std::int64_t before = 0;
+  std::int64_t then = 0;
+
+  reader->read_at_once([&] {
+    before = reader->sample_count();
+    store.save(full_run(), {{"[\"1\"]", "23505", "duplicate", "{}"}}, Sample());
+    then = reader->sample_count();
+    EXPECT_EQ(reader->dead_letter_count(), 0);
+  });
+
+  EXPECT_EQ(before, 1);
+  EXPECT_EQ(then, 1);
+  EXPECT_EQ(reader->sample_count(), 2);
+  EXPECT_EQ(reader->dead_letter_count(), 1);
+}
+
 TEST_F(CheckpointStoreTest, MakesAFileOfAnOlderFormatOneOfTodays) {
   CheckpointStore::open(file_).start(full_run(), "users", {{"field", "old"}});
+  CheckpointStore::open(file_).save(full_run(), {}, Sample());
   SqliteConnection(file_.string(), SqliteConnection::Mode::read_write)
       .execute(
           "ALTER TABLE run DROP COLUMN signals; ALTER TABLE run DROP COLUMN rested_s; "
@@ -314,6 +360,8 @@ TEST_F(CheckpointStoreTest, MakesAFileOfAnOlderFormatOneOfTodays) {
   known.rested_s.clear();
 
   expect_equal(*CheckpointStore::open_existing(file_)->load(), known);
+  CheckpointStore::open_existing(file_)->visit_samples(
+      [](const Sample& sample) { EXPECT_EQ(sample, Sample()); });
   CheckpointStore store = CheckpointStore::open(file_);
   expect_equal(*store.load(), known);
   store.save(full_run(), {}, Sample());

@@ -103,6 +103,9 @@ class Bash(unittest.TestCase):
             self.assertEqual(
                 self.complete("run", "job.toml", "--checkpoint", "ch", folder=folder), ["check.db"]
             )
+            self.assertEqual(
+                self.complete("report", "job.toml", "-o", "no", folder=folder), ["notes.txt"]
+            )
 
 
 class Zsh(unittest.TestCase):
@@ -165,6 +168,9 @@ class Zsh(unittest.TestCase):
     def test_offers_what_an_option_takes(self):
         seen = self.complete("backfill run --progress=", "none")
         self.assertIn("auto", seen)
+
+    def test_offers_files_behind_a_letter(self):
+        self.complete("backfill report job.toml -o n", "notes.txt")
 
     def test_offers_job_files(self):
         self.assertNotIn("notes.txt", self.complete("backfill run ", "job.toml"))

@@ -107,6 +107,12 @@ TEST_F(OptionsTest, TakeTheFlagsOfVerifyAndReconcile) {
         << sample;
 }
 
+TEST_F(OptionsTest, TakeWhereAReportGoes) {
+  EXPECT_EQ(parse({"report", "job.toml", "-o", "page.html"}).options.output, "page.html");
+  EXPECT_EQ(parse({"report", "job.toml", "--output=-"}).options.output, "-");
+  EXPECT_EQ(parse({"report", "job.toml"}).options.output, "");
+}
+
 TEST_F(OptionsTest, TurnRunFlagsIntoJobKeys) {
   EXPECT_EQ(overrides({"run", "job.toml", "--workers", "4", "--batch-size=500", "--max-runtime",
                        "2h", "--checkpoint", "c.db", "--no-throttle"}),
@@ -209,7 +215,7 @@ TEST_F(OptionsTest, NameTheOptionAndTheValueThatIsWrong) {
 TEST_F(OptionsTest, NameTheWordThatIsNoCommand) {
   EXPECT_EQ(refusal({"walk", "job.toml"}),
             "there is no command \"walk\"; commands are run, plan, status, verify, reconcile, "
-            "pause, resume and set");
+            "pause, resume, set and report");
 }
 
 TEST_F(OptionsTest, RefuseToGoOnAndToStartOverBeforeAnyFileIsTouched) {
