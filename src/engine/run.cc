@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/batch_line.h"
 #include "engine/done_ranges.h"
 #include "engine/retried.h"
 #include "support/failpoint.h"
@@ -121,11 +122,12 @@ RunOutcome Run::execute() {
                  return recorder_->note(chunk, mark);
                });
          },
-         chunks_, throttle_,
+         chunks_, throttle_, clock_,
          [this](ChunkReport report) {
            aim_sizer();
            if (report.chunk.mark.empty()) sizer_.observe(report);
            if (watch_.on_chunk) watch_.on_chunk(report);
+           log_batch(log_, report, throttle_.reason());
            recorder_->record(std::move(report));
          },
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); }, leave,
@@ -339,21 +341,19 @@ void Run::wait_for_threads(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch,
 // process: what it did is in doubt and will be done again, as after a crash.
 void Run::leave_behind() {
   recorder_->drain();
-  RunState state = RunState::stopped;
-  std::string reason = "stopped with a batch in flight";
-  ExitCode exit_code = ExitCode::stopped;
+  RunOutcome outcome{RunState::stopped, "stopped with a batch in flight", ExitCode::stopped, {}};
   {
     const std::lock_guard lock(mutex_);
     if (ending_ == Ending::failed) {
-      state = RunState::failed;
-      reason = reason_;
-      exit_code = exit_code_of(failure_);
+      outcome = {RunState::failed, reason_, exit_code_of(failure_), {}};
     }
   }
-  recorder_->finish(state, reason, false);
+  recorder_->finish(outcome.state, outcome.reason, false);
+  outcome.run = recorder_->snapshot();
   log_.write(LogLevel::warning, "a database call could not be cancelled; leaving it behind",
-             {{"reason", reason}});
-  std::_Exit(static_cast<int>(exit_code));
+             {{"reason", outcome.reason}});
+  if (watch_.on_left_behind) watch_.on_left_behind(outcome);
+  std::_Exit(static_cast<int>(outcome.exit_code));
 }
 
 void Run::end(Ending ending, const std::string& reason, std::exception_ptr failure) {

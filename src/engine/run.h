@@ -76,6 +76,8 @@ struct RunWatch {
   std::function<void(const SavedRun&)> on_tick;  // a few times a second, in execute()'s thread
   std::function<void(const ChunkReport&)> on_chunk = nullptr;  // in a worker's thread
   std::function<void(Duration)> on_saved = nullptr;            // in the recorder's thread
+  // The process ends at once, since a call of a database cannot be cancelled; in execute()'s thread.
+  std::function<void(const RunOutcome&)> on_left_behind = nullptr;
 };
 
 class Run {

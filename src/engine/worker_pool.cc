@@ -73,19 +73,29 @@ void WorkerPool::work(std::size_t worker, bool is_added) {
 }
 
 void WorkerPool::work_through_queue(ChunkRunner& runner, int worker) {
+  Throttle& throttle = wiring_.throttle;
+  Duration rested{0};  // since the last batch
+  const auto rests = [&](const auto& rest) {
+    const TimePoint since = wiring_.clock.now();
+    const bool goes_on = rest();
+    rested += wiring_.clock.now() - since;
+    return goes_on;
+  };
   std::optional<Chunk> next;
   // Who waits for its turn has no chunk in hand: the watermark would wait for it.
-  while (next || wiring_.throttle.wait_for_turn(stop_, worker)) {
+  while (next || rests([&] { return throttle.wait_for_turn(stop_, worker); })) {
     auto chunk = next ? std::move(next) : wiring_.chunks.pop(stop_);
-    if (!chunk) return wiring_.throttle.end_of_work();
-    if (!wiring_.throttle.begin(stop_)) return;
+    if (!chunk) return throttle.end_of_work();
+    if (!rests([&] { return throttle.begin(stop_); })) return;
     next = chunk_to_read_ahead();
     if (is_skipped("commit.first")) tell_before_it_is_done(*chunk);
     ChunkReport report = runner.run(*chunk, next, stop_);
+    report.rested = std::exchange(rested, Duration::zero());
     const Duration work = report.times.total();
     if (!is_skipped("commit.first")) wiring_.on_done(std::move(report));
     const bool is_last = !next && wiring_.chunks.is_finished();
-    if (!wiring_.throttle.rest_after(is_last ? Duration::zero() : work, stop_, worker)) return;
+    const Duration to_rest_for = is_last ? Duration::zero() : work;
+    if (!rests([&] { return throttle.rest_after(to_rest_for, stop_, worker); })) return;
   }
 }
 

@@ -25,6 +25,7 @@ class WorkerPool {
     std::function<std::unique_ptr<ChunkRunner>()> make_runner;
     BoundedQueue<Chunk>& chunks;
     Throttle& throttle;
+    const Clock& clock;
     std::function<void(ChunkReport)> on_done;            // from any worker's thread
     std::function<void(std::exception_ptr)> on_failure;  // likewise
     std::function<void()> on_exit;                       // once a worker, as its last act
