@@ -4,6 +4,7 @@
 #include <csignal>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "assemble.h"
 #include "cli/commands.h"
@@ -141,7 +142,7 @@ ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
 // did, and their ledger is not the run's.
 ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const SavedRun& run,
                      CheckpointStore& store, Clock& clock, const Outlets& outlets,
-                     const std::stop_token& stop) {
+                     const LookForOptions& look_for_options, const std::stop_token& stop) {
   assembly.write.from.reset();
   if (assembly.write.ledger) {
     assembly.write.ledger->job = retry_ledger_job(assembly.job.name, run.run_id);
@@ -150,7 +151,8 @@ ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const Sa
   parts.lock->acquire();
   if (parts.ledger) parts.ledger->prepare();
   store.go_on(run, assembly.job.name, assembly.fingerprint);
-  const RetryReport retry = retry_rejected(parts, run_options, run, store, clock, outlets.log, stop);
+  const RetryReport retry =
+      retry_rejected(parts, run_options, run, store, clock, outlets.log, look_for_options, stop);
   outlets.metrics.show(retry.run);
   outlets.summary = summary_of(assembly.job, retry.run);
   fmt::print(
@@ -205,6 +207,22 @@ void begin_run(const RunParts& parts, const SavedRun& run, StartKind kind, bool 
     store.go_on(run, assembly.job.name, assembly.fingerprint);
   } else {
     store.start(run, assembly.job.name, assembly.fingerprint);
+  }
+}
+
+// A query that cannot be asked would be a pause without end: the one before stays.
+void watch_instead(Assembly& assembly, const ThrottleSettings& wanted, Log& log,
+                   const std::stop_token& stop) {
+  const ThrottleSettings before = std::exchange(assembly.job.throttle, wanted);
+  try {
+    try_query(assembly, stop);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::retry) return;  // the source is away, whatever is asked of it
+    assembly.job.throttle.query = before.query;
+    assembly.job.throttle.query_limit = before.query_limit;
+    log.write(
+        LogLevel::warning, "throttle.query stays as it was",
+        {{"query", before.query.empty() ? "not set" : before.query}, {"reason", error.what()}});
   }
 }
 
@@ -272,6 +290,24 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
 
   const StartDecision decision =
       decide_start(saved, saved_fields, assembly.fingerprint, options.start);
+  LiveControl control(job, options.overrides, controls, log);
+  bool watches_others = false;
+  const LookForOptions look_for_options = [&]() -> std::optional<RunOptions> {
+    const std::optional<LiveSettings> settings = control.look(signal.take_hangup());
+    if (!settings) return std::nullopt;
+    run_options = make_run_options(settings->job);
+    run_options.grace = options.grace;
+    run_options.throttle.standstill = settings->pause;
+    watches_others = settings->watches_others;
+    if (watches_others) watch_instead(assembly, settings->job.throttle, log, signal.token());
+    return run_options;
+  };
+  const auto look_for_change = [&]() -> std::optional<RunChange> {
+    if (!look_for_options()) return std::nullopt;
+    RunChange change{run_options, std::nullopt};
+    if (watches_others) change.watched = make_watched(assembly, Purpose::write);
+    return change;
+  };
   const auto patiently = [&](const auto& work) {
     return retried(start_backoff, clock, log, signal.token(), work);
   };
@@ -283,7 +319,8 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
       log_decision(log, decision);
       SavedRun run = *saved;
       if (!decision.forced.empty()) run.forced = decision.forced;
-      return retry_again(assembly, run_options, run, store, clock, outlets, signal.token());
+      return retry_again(assembly, run_options, run, store, clock, outlets, look_for_options,
+                         signal.token());
     }
     return finish_again(store, *saved, job, assembly.fingerprint, outlets.summary);
   }
@@ -304,20 +341,6 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
   });
   log_start(log, assembly, start, decision.kind);
 
-  LiveControl control(job, options.overrides, controls, log);
-  const auto look_for_change = [&]() -> std::optional<RunChange> {
-    const std::optional<LiveSettings> settings = control.look(signal.take_hangup());
-    if (!settings) return std::nullopt;
-    run_options = make_run_options(settings->job);
-    run_options.grace = options.grace;
-    run_options.throttle.standstill = settings->pause;
-    RunChange change{run_options, std::nullopt};
-    if (settings->watches_others) {
-      assembly.job.throttle = settings->job.throttle;
-      change.watched = make_watched(assembly, Purpose::write);
-    }
-    return change;
-  };
   const auto on_end = [&](const RunOutcome& ended) {
     log_end(log, ended);
     SavedRun run = ended.run;
@@ -327,7 +350,7 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
   const RunOutcome outcome = execute(std::move(parts), run_options, start, store, clock, outlets,
                                      signal, look_for_change, on_end);
   if (options.start.retry_rejected && outcome.run.all_visited && outcome.run.rows.rejected > 0) {
-    return retry_again(assembly, run_options, outcome.run, store, clock, outlets,
+    return retry_again(assembly, run_options, outcome.run, store, clock, outlets, look_for_options,
                        signal.token());
   }
   return exit_code_of(outcome);
@@ -351,7 +374,8 @@ ExitCode run_command(const Options& options, std::string& summary) {
   checkpoint_lock->acquire();
 
   RunMetrics metrics(options.metrics, job.name, clock, log);
-  const ExitCode exit_code = run_job(options, job, store, clock, {log, metrics.metrics(), summary}, signal);
+  const ExitCode exit_code =
+      run_job(options, job, store, clock, {log, metrics.metrics(), summary}, signal);
   if (exit_code == ExitCode::done) metrics.succeeded();
   return exit_code;
 }

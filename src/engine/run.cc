@@ -167,11 +167,7 @@ ThrottleLimits Run::limits_now() const {
   const WindowLimits of_window = options_.schedule.limits(now);
   if (of_window.share_max) limits.share_max = std::min(limits.share_max, *of_window.share_max);
   if (of_window.latency_increase_max) limits.latency_increase_max = *of_window.latency_increase_max;
-  if (limits.standstill || options_.schedule.is_open(now)) return limits;
-  const auto opens = options_.schedule.opens_after(now);
-  limits.standstill =
-      Standstill{"window", "outside schedule.window" +
-                               (opens ? "; opens at " + options_.schedule.local_text(*opens) : "")};
+  limits.standstill = standstill_at(options_, now);
   return limits;
 }
 
@@ -419,6 +415,16 @@ void Run::clear_ledger() {
     log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
                {{"reason", error.what()}});
   }
+}
+
+std::optional<Standstill> standstill_at(const RunOptions& options, WallTime now) {
+  if (options.throttle.standstill || options.schedule.is_open(now)) {
+    return options.throttle.standstill;
+  }
+  const auto opens = options.schedule.opens_after(now);
+  return Standstill{"window",
+                    "outside schedule.window" +
+                        (opens ? "; opens at " + options.schedule.local_text(*opens) : "")};
 }
 
 std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOptions& options) {
