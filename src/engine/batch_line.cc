@@ -23,6 +23,7 @@ void log_batch(Log& log, const ChunkReport& report, const std::string& reason) {
   Log::Fields fields = {{"ordinal", static_cast<std::int64_t>(chunk.ordinal)},
                         {"after", chunk.after ? chunk.after->display() : "start"},
                         {"upto", chunk.upto.display()},
+                        {"worker", report.worker},
                         {"rows_read", report.rows.read},
                         {"written", report.rows.written},
                         {"unchanged", report.rows.unchanged},

@@ -11,9 +11,10 @@
 
 namespace backfill {
 
-// `exit code 75: users: stopped (stopped by SIGTERM), 31000 rows read, …`: one line in place of what
-// the file holds, cut to what Kubernetes takes. BACKFILL_TERMINATION_LOG names another file. Where
-// there is none it is not made, and trouble with it is nobody's: the same words are on stderr.
+// `exit code 75: users: stopped (stopped by SIGTERM), 31000 rows read, …`: one line in place of
+// what the file holds, cut to what Kubernetes takes. BACKFILL_TERMINATION_LOG names another file.
+// Where there is none it is not made, and trouble with it is nobody's: the same words are on
+// stderr.
 void write_termination_log(ExitCode exit_code, const std::string& summary,
                            const std::string& failure = "");
 

@@ -88,8 +88,8 @@ TEST_P(LogLinesTest, OfABatchSayWhichKeysAndWhereItsTimeWent) {
   EXPECT_EQ(batches[1]["after"], batches[0]["upto"]);
   EXPECT_EQ(batches.back()["upto"], std::to_string(kRows));
   EXPECT_GE(batches[1]["write_ms"].get<double>(), 50) << batches[1];
-  for (const char* name : {"read_ms", "transform_ms", "write_ms", "validate_ms", "rested_ms",
-                           "retries", "splits"}) {
+  for (const char* name :
+       {"read_ms", "transform_ms", "write_ms", "validate_ms", "rested_ms", "retries", "splits"}) {
     EXPECT_TRUE(batches[1].at(name).is_number()) << batches[1];
   }
 }
@@ -97,10 +97,10 @@ TEST_P(LogLinesTest, OfABatchSayWhichKeysAndWhereItsTimeWent) {
 TEST_P(LogLinesTest, SayHowLongABatchWasHeldBackAndWhy) {
   const JobOnDisk job(keys());
 
-  const ProgramEnd end = job.run({"--log-level=debug", "--log-format=json", "--workers=1",
-                                  "--batch-size=250", "--set", "batch.adaptive=false", "--set",
-                                  "throttle.share=0.25"},
-                                 "target.before_commit=delay(60ms)@1");
+  const ProgramEnd end =
+      job.run({"--log-level=debug", "--log-format=json", "--workers=1", "--batch-size=250", "--set",
+               "batch.adaptive=false", "--set", "throttle.share=0.25"},
+              "target.before_commit=delay(60ms)@1");
 
   ASSERT_EQ(end.exit_code, 0) << end;
   const std::vector<Json> batches = lines_of(end.err, "batch");
