@@ -266,7 +266,9 @@ ExitCode exit_code_of(const RunOutcome& outcome) {
   if (outcome.state != RunState::failed) return outcome.exit_code;
   const bool goes_on = outcome.exit_code != ExitCode::rejected;
   throw Error(outcome.exit_code,
-              outcome.reason + (goes_on ? "; mend it and run again with --resume" : ""));
+              outcome.reason + (goes_on ? "; mend it and run again with --resume"
+                                        : "; status --dead-letters lists them, run "
+                                          "--retry-rejected tries them again"));
 }
 
 // The job's checkpoint is open, and ours alone.

@@ -204,7 +204,8 @@ TEST_F(LastWordsTest, OfARunThatRejectedTooMuchSayTheLimit) {
   EXPECT_EQ(end.exit_code, 4) << end;
   EXPECT_EQ(words(),
             "exit code 4: job: failed, 2 rows read, 1 written, 1 rejected, up to key 2: 1 rows "
-            "rejected, limits.max_rejected allows 0\n");
+            "rejected, limits.max_rejected allows 0; status --dead-letters lists them, run "
+            "--retry-rejected tries them again\n");
 }
 
 TEST_F(LastWordsTest, OfARunThatIsStoppedSayBySignal) {
