@@ -236,15 +236,6 @@ void decide_ledger(Assembly& assembly) {
   if (wanted) assembly.write.ledger = LedgerSpec{assembly.job.name, ""};
 }
 
-// A query that cannot work is told before the run, not by a pause that never ends.
-void try_query(const Assembly& assembly) {
-  const ThrottleSettings& throttle = assembly.job.throttle;
-  if (!throttle.enabled || throttle.query.empty()) return;
-  const auto sensor = assembly.source->make_query_sensor(throttle.query, throttle.query_limit);
-  sensor->reconnect();
-  sensor->read();
-}
-
 WatchSpec watched_target(const Assembly& assembly) {
   WatchSpec spec;
   spec.table = assembly.target_table.name;
@@ -323,6 +314,16 @@ Assembly assemble(const Job& job, Purpose purpose) {
   look(ExitCode::source_unreachable, [&] { try_query(assembly); });
   assembly.fingerprint = make_fingerprint(assembly);
   return assembly;
+}
+
+// A query that cannot work is told before it is watched, not by a pause that never ends.
+void try_query(const Assembly& assembly, const std::stop_token& stop) {
+  const ThrottleSettings& throttle = assembly.job.throttle;
+  if (!throttle.enabled || throttle.query.empty()) return;
+  const auto sensor = assembly.source->make_query_sensor(throttle.query, throttle.query_limit);
+  const std::stop_callback cancel(stop, [&] { sensor->cancel(); });
+  sensor->reconnect();
+  sensor->read();
 }
 
 Assembly assemble_with_retries(const Job& job, const BackoffOptions& backoff, Clock& clock,

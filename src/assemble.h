@@ -52,6 +52,9 @@ std::unique_ptr<Source> make_source(const Assembly& assembly);
 std::unique_ptr<Transform> make_transform(const Assembly& assembly);
 // For another layout than the run's, of the same columns.
 std::unique_ptr<Transform> make_transform(const Assembly& assembly, const Layout& layout);
+// Asks throttle.query, where there is one, whether it can be asked. Throws Error: of kind retry
+// when the source is out of reach. A stop ends it.
+void try_query(const Assembly& assembly, const std::stop_token& stop = {});
 // What is to be watched while the job works: who is there besides us, and how they fare.
 LoadWatch::Parts make_watched(const Assembly& assembly, Purpose purpose);
 // A line for each thing that is watched of the others, and for what is not, for `plan`.

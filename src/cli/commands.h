@@ -9,7 +9,8 @@
 
 namespace backfill {
 
-ExitCode run_command(const Options& options);
+// `summary` is what has become of the run, once there is one; also when it fails.
+ExitCode run_command(const Options& options, std::string& summary);
 ExitCode plan_command(const Options& options);
 ExitCode status_command(const Options& options);
 ExitCode control_command(const Options& options);  // pause, resume, set

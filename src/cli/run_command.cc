@@ -3,6 +3,7 @@
 #include <csignal>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "assemble.h"
 #include "cli/commands.h"
@@ -13,6 +14,7 @@
 #include "observe/log.h"
 #include "observe/progress_display.h"
 #include "observe/run_metrics.h"
+#include "observe/termination_log.h"
 #include "sqlite/runner_lock.h"
 #include "support/failpoint.h"
 
@@ -22,6 +24,13 @@ namespace {
 // A database that is not there at the very start is waited for a few seconds; a restart that
 // takes longer is the scheduler's to retry.
 constexpr int kStartRetriesMax = 5;
+
+// Where a run tells how it fares.
+struct Outlets {
+  ProgressDisplay& log;
+  Metrics& metrics;
+  std::string& summary;
+};
 
 std::string new_run_id() {
   std::random_device random;
@@ -55,25 +64,31 @@ void log_start(Log& log, const Assembly& assembly, const SavedRun& run, StartKin
              {"source", assembly.source_table.name},
              {"target", assembly.target_table.name},
              {"write", write_mode_name(assembly.write.mode)},
-             {"workers", std::to_string(assembly.job.workers)},
+             {"workers", assembly.job.workers},
              {"after", run.watermark ? run.watermark->display() : "start"},
              {"end_key", run.end_key ? run.end_key->display() : "none: the table is empty"}});
   if (!run.in_doubt.empty()) {
     log.write(LogLevel::info, "batches that a crash left in doubt are levelled first",
-              {{"batches", std::to_string(run.in_doubt.size())}});
+              {{"batches", std::ssize(run.in_doubt)}});
   }
+}
+
+// What fails is told by the failure itself.
+std::string summary_of(const Job& job, SavedRun run) {
+  if (run.state == RunState::failed) run.reason.clear();
+  return job.name + ": " + describe_run(run);
 }
 
 void log_end(Log& log, const RunOutcome& outcome) {
   const SavedRun& run = outcome.run;
-  Log::Fields fields = {{"rows_read", std::to_string(run.rows.read)},
-                        {"written", std::to_string(run.rows.written)},
-                        {"unchanged", std::to_string(run.rows.unchanged)},
-                        {"skipped", std::to_string(run.rows.skipped)},
-                        {"rejected", std::to_string(run.rows.rejected)},
-                        {"conflicts", std::to_string(run.rows.conflicts)},
-                        {"batches", std::to_string(run.batches.done)},
-                        {"retried", std::to_string(run.batches.retried)},
+  Log::Fields fields = {{"rows_read", run.rows.read},
+                        {"written", run.rows.written},
+                        {"unchanged", run.rows.unchanged},
+                        {"skipped", run.rows.skipped},
+                        {"rejected", run.rows.rejected},
+                        {"conflicts", run.rows.conflicts},
+                        {"batches", run.batches.done},
+                        {"retried", run.batches.retried},
                         {"elapsed", duration_text(run.elapsed_s)}};
   const std::string rests = rests_text(run);
   if (!rests.empty()) fields.emplace_back("rested", rests);
@@ -98,11 +113,12 @@ void forget_ledger(const Assembly& assembly, const std::string& run_id) {
 
 // A run whose rows were all visited already: says so, and judges its rejects by today's limit.
 ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
-                      const Fingerprint& fingerprint) {
+                      const Fingerprint& fingerprint, std::string& summary) {
   const auto rejected = over_rejected_limit(run, make_run_options(job));
   run.state = rejected ? RunState::failed : RunState::complete;
   run.reason = rejected.value_or("");
   store.go_on(run, job.name, fingerprint);
+  summary = summary_of(job, run);
   fmt::print("{}: nothing left to do: {}\n", job.name, describe_run(run));
   return rejected ? ExitCode::rejected : ExitCode::done;
 }
@@ -110,8 +126,8 @@ ExitCode finish_again(CheckpointStore& store, SavedRun run, const Job& job,
 // Once every row was visited: those among the dead letters again. They travel, whatever the run
 // did, and their ledger is not the run's.
 ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const SavedRun& run,
-                     CheckpointStore& store, Clock& clock, Log& log, Metrics& metrics,
-                     const std::stop_token& stop) {
+                     CheckpointStore& store, Clock& clock, const Outlets& outlets,
+                     const LookForOptions& look_for_options, const std::stop_token& stop) {
   assembly.write.from.reset();
   if (assembly.write.ledger) {
     assembly.write.ledger->job = retry_ledger_job(assembly.job.name, run.run_id);
@@ -120,8 +136,10 @@ ExitCode retry_again(Assembly& assembly, const RunOptions& run_options, const Sa
   parts.lock->acquire();
   if (parts.ledger) parts.ledger->prepare();
   store.go_on(run, assembly.job.name, assembly.fingerprint);
-  const RetryReport retry = retry_rejected(parts, run_options, run, store, clock, log, stop);
-  metrics.show(retry.run);
+  const RetryReport retry =
+      retry_rejected(parts, run_options, run, store, clock, outlets.log, look_for_options, stop);
+  outlets.metrics.show(retry.run);
+  outlets.summary = summary_of(assembly.job, retry.run);
   fmt::print(
       "{}: {} rejected rows tried again: {} written, {} unchanged, {} skipped, {} gone from "
       "the source, {} rejected again; {}\n",
@@ -177,13 +195,32 @@ void begin_run(const RunParts& parts, const SavedRun& run, StartKind kind, bool 
   }
 }
 
+// A query that cannot be asked would be a pause without end: the one before stays.
+void watch_instead(Assembly& assembly, const ThrottleSettings& wanted, Log& log,
+                   const std::stop_token& stop) {
+  const ThrottleSettings before = std::exchange(assembly.job.throttle, wanted);
+  try {
+    try_query(assembly, stop);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::retry) return;  // the source is away, whatever is asked of it
+    assembly.job.throttle.query = before.query;
+    assembly.job.throttle.query_limit = before.query_limit;
+    log.write(
+        LogLevel::warning, "throttle.query stays as it was",
+        {{"query", before.query.empty() ? "not set" : before.query}, {"reason", error.what()}});
+  }
+}
+
 // What has to change in a run that goes on, if anything has.
 using LookForChange = std::function<std::optional<RunChange>()>;
 
 // Its connections, and with them the runner's lock, end with it.
 RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun& start,
-                   CheckpointStore& store, Clock& clock, ProgressDisplay& display, Metrics& metrics,
-                   StopOnSignal& signal, const LookForChange& look_for_change) {
+                   CheckpointStore& store, Clock& clock, const Outlets& outlets,
+                   StopOnSignal& signal, const LookForChange& look_for_change,
+                   const std::function<void(const RunOutcome&)>& on_end) {
+  ProgressDisplay& display = outlets.log;
+  Metrics& metrics = outlets.metrics;
   metrics.show(start);
   Run* running = nullptr;
   Run run(std::move(parts), run_options, start, store, clock, display,
@@ -193,13 +230,19 @@ RunOutcome execute(RunParts parts, const RunOptions& run_options, const SavedRun
              if (auto change = look_for_change()) running->change(std::move(*change));
            },
            [&](const ChunkReport& report) { metrics.observe(report); },
-           [&](Duration duration) { metrics.observe_checkpoint(duration); }});
+           [&](Duration duration) { metrics.observe_checkpoint(duration); },
+           [&](const RunOutcome& outcome) {
+             display.clear();
+             on_end(outcome);
+             write_termination_log(outcome.exit_code, outlets.summary);
+           }});
   running = &run;
   signal.attach([&run](const std::string& reason) { run.stop(reason); });
   RunOutcome outcome = run.execute();
   signal.detach();
   display.clear();
   metrics.show(outcome.run);
+  on_end(outcome);
   return outcome;
 }
 
@@ -208,18 +251,22 @@ ExitCode exit_code_of(const RunOutcome& outcome) {
   if (outcome.state != RunState::failed) return outcome.exit_code;
   const bool goes_on = outcome.exit_code != ExitCode::rejected;
   throw Error(outcome.exit_code,
-              outcome.reason + (goes_on ? "; mend it and run again with --resume" : ""));
+              outcome.reason + (goes_on ? "; mend it and run again with --resume"
+                                        : "; status --dead-letters lists them, run "
+                                          "--retry-rejected tries them again"));
 }
 
 // The job's checkpoint is open, and ours alone.
 ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& store, Clock& clock,
-                 ProgressDisplay& log, Metrics& metrics, StopOnSignal& signal) {
+                 const Outlets& outlets, StopOnSignal& signal) {
+  ProgressDisplay& log = outlets.log;
   const std::vector<Control> controls = store.controls();
   const Job job = controlled_job(loaded, options.overrides, controls);
   const std::optional<SavedRun> saved = load_run(store);
   const FingerprintFields saved_fields = store.fingerprint();
   // What can be refused without a database is.
   decide_start(saved, saved_fields, saved_fields, options.start);
+  if (saved && !options.start.restart) log.set_run_id(saved->run_id);
 
   RunOptions run_options = make_run_options(job);
   run_options.grace = options.grace;
@@ -230,20 +277,39 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
 
   const StartDecision decision =
       decide_start(saved, saved_fields, assembly.fingerprint, options.start);
+  LiveControl control(job, options.overrides, controls, log);
+  bool watches_others = false;
+  const LookForOptions look_for_options = [&]() -> std::optional<RunOptions> {
+    const std::optional<LiveSettings> settings = control.look(signal.take_hangup());
+    if (!settings) return std::nullopt;
+    run_options = make_run_options(settings->job);
+    run_options.grace = options.grace;
+    run_options.throttle.standstill = settings->pause;
+    watches_others = settings->watches_others;
+    if (watches_others) watch_instead(assembly, settings->job.throttle, log, signal.token());
+    return run_options;
+  };
+  const auto look_for_change = [&]() -> std::optional<RunChange> {
+    if (!look_for_options()) return std::nullopt;
+    RunChange change{run_options, std::nullopt};
+    if (watches_others) change.watched = make_watched(assembly, Purpose::write);
+    return change;
+  };
   const auto patiently = [&](const auto& work) {
     return retried(start_backoff, clock, log, signal.token(), work);
   };
   if (decision.kind == StartKind::finished) {
     patiently([&] { forget_ledger(assembly, saved->run_id); });
-    metrics.show(*saved);
+    outlets.metrics.show(*saved);
     // A retry that was cut off is gone on with.
     if (options.start.retry_rejected || !saved->in_doubt.empty()) {
       log_decision(log, decision);
       SavedRun run = *saved;
       if (!decision.forced.empty()) run.forced = decision.forced;
-      return retry_again(assembly, run_options, run, store, clock, log, metrics, signal.token());
+      return retry_again(assembly, run_options, run, store, clock, outlets, look_for_options,
+                         signal.token());
     }
-    return finish_again(store, *saved, job, assembly.fingerprint);
+    return finish_again(store, *saved, job, assembly.fingerprint, outlets.summary);
   }
   log_decision(log, decision);
   SavedRun start = decision.kind == StartKind::resumed
@@ -252,6 +318,7 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
   // What a forgotten run left in doubt is in the target all the same.
   const bool same_rows = saved && saved_fields == assembly.fingerprint;
   if (decision.kind == StartKind::fresh && same_rows) start.in_doubt = saved->in_doubt;
+  log.set_run_id(start.run_id);
   start.workers = job.workers;
   start.batch_size = job.batch.size;
   RunParts parts = patiently([&] {
@@ -261,25 +328,16 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
   });
   log_start(log, assembly, start, decision.kind);
 
-  LiveControl control(job, options.overrides, controls, log);
-  const auto look_for_change = [&]() -> std::optional<RunChange> {
-    const std::optional<LiveSettings> settings = control.look(signal.take_hangup());
-    if (!settings) return std::nullopt;
-    run_options = make_run_options(settings->job);
-    run_options.grace = options.grace;
-    run_options.throttle.standstill = settings->pause;
-    RunChange change{run_options, std::nullopt};
-    if (settings->watches_others) {
-      assembly.job.throttle = settings->job.throttle;
-      change.watched = make_watched(assembly, Purpose::write);
-    }
-    return change;
+  const auto on_end = [&](const RunOutcome& ended) {
+    log_end(log, ended);
+    SavedRun run = ended.run;
+    run.state = ended.state;  // where the checkpoint could not be written it says otherwise
+    outlets.summary = summary_of(job, std::move(run));
   };
-  const RunOutcome outcome = execute(std::move(parts), run_options, start, store, clock, log,
-                                     metrics, signal, look_for_change);
-  log_end(log, outcome);
+  const RunOutcome outcome = execute(std::move(parts), run_options, start, store, clock, outlets,
+                                     signal, look_for_change, on_end);
   if (options.start.retry_rejected && outcome.run.all_visited && outcome.run.rows.rejected > 0) {
-    return retry_again(assembly, run_options, outcome.run, store, clock, log, metrics,
+    return retry_again(assembly, run_options, outcome.run, store, clock, outlets, look_for_options,
                        signal.token());
   }
   return exit_code_of(outcome);
@@ -287,7 +345,7 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
 
 }  // namespace
 
-ExitCode run_command(const Options& options) {
+ExitCode run_command(const Options& options, std::string& summary) {
   if (options.dry_run) return plan_command(options);
   const Job job = load_job(options.job_file, options.overrides);
   StderrLog stderr_log(options.log_format, options.log_level, job.name);
@@ -303,7 +361,8 @@ ExitCode run_command(const Options& options) {
   checkpoint_lock->acquire();
 
   RunMetrics metrics(options.metrics, job.name, clock, log);
-  const ExitCode exit_code = run_job(options, job, store, clock, log, metrics.metrics(), signal);
+  const ExitCode exit_code =
+      run_job(options, job, store, clock, {log, metrics.metrics(), summary}, signal);
   if (exit_code == ExitCode::done) metrics.succeeded();
   return exit_code;
 }

@@ -117,12 +117,12 @@ PassOutcome run_pass(const Verification& work) {
     if (work.clock.now() - told_at < kProgressInterval) return;
     told_at = work.clock.now();
     work.log.write(LogLevel::info, "progress",
-                   {{"rows_compared", std::to_string(pass.counts.compared)},
+                   {{"rows_compared", pass.counts.compared},
                     {"of_about", pass.estimated_rows ? std::to_string(*pass.estimated_rows) : "?"},
-                    {"missing", std::to_string(found.missing)},
-                    {"extra", std::to_string(found.extra)},
-                    {"different", std::to_string(found.different)},
-                    {"waiting", std::to_string(found.waiting)}});
+                    {"missing", found.missing},
+                    {"extra", found.extra},
+                    {"different", found.different},
+                    {"waiting", found.waiting}});
   };
   Pass pass(work.parts, options, begin_pass(work), work.store, work.clock, work.log, tell);
   work.signal.attach([&](const std::string& reason) { pass.stop(reason); });

@@ -69,10 +69,12 @@ struct PhaseTimes {
 struct ChunkReport {
   Chunk chunk;
   RowCounts rows;
-  std::size_t bytes = 0;     // of the rows read
-  PhaseTimes times;          // of the attempt that succeeded
-  int retries = 0;           // attempts beyond the first
-  int splits = 0;            // times the chunk was cut in two because it was too large
+  std::size_t bytes = 0;               // of the rows read
+  PhaseTimes times;                    // of the attempt that succeeded
+  int worker = 0;                      // who did it
+  std::chrono::nanoseconds rested{0};  // by the throttle's word, since its worker's last batch
+  int retries = 0;                     // attempts beyond the first
+  int splits = 0;                      // times the chunk was cut in two because it was too large
   bool from_ledger = false;  // found written already by an earlier attempt whose answer was lost
   std::vector<DeadLetter> dead_letters;
 };

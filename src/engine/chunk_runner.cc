@@ -453,7 +453,7 @@ void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const
   while (true) {
     log_.write(LogLevel::warning, "will try again",
                {{"chunk", chunk.display()},
-                {"retry", std::to_string(backoff.retries() + 1)},
+                {"retry", backoff.retries() + 1},
                 {"reason", reason}});
     if (!backoff.wait(stop)) {
       if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");

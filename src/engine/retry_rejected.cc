@@ -69,8 +69,13 @@ void refuse_unreadable_keys(const Layout& layout) {
 class Retry {
  public:
   Retry(const RunParts& parts, const RunOptions& options, SavedRun run, CheckpointStore& store,
-        Clock& clock, Log& log)
-      : parts_(parts), options_(options), store_(store) {
+        Clock& clock, Log& log, const LookForOptions& look_for_options)
+      : parts_(parts),
+        options_(options),
+        store_(store),
+        clock_(clock),
+        log_(log),
+        look_for_options_(look_for_options) {
     report_.run = std::move(run);
     ChunkRunner::Parts made = parts.make_runner_parts();
     made.source = std::make_unique<LoneRowSource>(std::move(made.source));
@@ -115,7 +120,7 @@ class Retry {
       if (keys.empty()) return;
       after = keys.back().to_json();
       for (const Key& key : keys) {
-        if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "retry: stopped");
+        wait_out_standstill(stop);
         settle(key, runner_->run(LoneRowSource::chunk_of(key), std::nullopt, stop));
       }
       if (parts_.ledger) parts_.ledger->clear();
@@ -123,6 +128,21 @@ class Retry {
   }
 
  private:
+  void wait_out_standstill(const std::stop_token& stop) {
+    for (std::string told; !stop.stop_requested();) {
+      if (auto options = look_for_options_()) options_ = std::move(*options);
+      const auto now = std::chrono::floor<std::chrono::seconds>(clock_.wall_time());
+      const std::optional<Standstill> standstill = standstill_at(options_, now);
+      if (!standstill) return;
+      if (standstill->reason != told) {
+        log_.write(LogLevel::info, "paused", {{"reason", standstill->reason}});
+        told = standstill->reason;
+      }
+      clock_.wait(kTick, stop);
+    }
+    throw Error(ErrorKind::cancelled, "retry: stopped");
+  }
+
   void settle(const Key& key, const ChunkReport& done) {
     report_.run.in_doubt.clear();
     // Found in the ledger as refused once more: it stays, with the reason kept before the commit.
@@ -158,8 +178,11 @@ class Retry {
   }
 
   const RunParts& parts_;
-  const RunOptions& options_;
+  RunOptions options_;
   CheckpointStore& store_;
+  Clock& clock_;
+  Log& log_;
+  const LookForOptions& look_for_options_;
   RetryReport report_;
   std::unique_ptr<ChunkRunner> runner_;
 };
@@ -171,11 +194,12 @@ std::string retry_ledger_job(const std::string& job, const std::string& run_id) 
 }
 
 RetryReport retry_rejected(const RunParts& parts, const RunOptions& options, SavedRun run,
-                           CheckpointStore& store, Clock& clock, Log& log, std::stop_token stop) {
+                           CheckpointStore& store, Clock& clock, Log& log,
+                           const LookForOptions& look_for_options, std::stop_token stop) {
   refuse_unreadable_keys(parts.layout);
   std::stop_source stop_all;
   const std::stop_callback forward(stop, [&] { stop_all.request_stop(); });
-  Retry retry(parts, options, std::move(run), store, clock, log);
+  Retry retry(parts, options, std::move(run), store, clock, log, look_for_options);
   Housekeeping housekeeping(*parts.lock, retry.runner(), options.grace, clock, stop_all);
   try {
     retry.take_over(stop_all.get_token());

@@ -10,6 +10,7 @@
 
 #pragma once
 
+#include <functional>
 #include <stop_token>
 
 #include "engine/run.h"
@@ -27,10 +28,14 @@ struct RetryReport {
 // The job under which a retry keeps its ledger; a run's own ranges are another job's.
 std::string retry_ledger_job(const std::string& job, const std::string& run_id);
 
+// What is to hold from now on, if anything has changed. Asked before each row.
+using LookForOptions = std::function<std::optional<RunOptions>()>;
+
 // `run` is the finished run in `store`; its runner's lock is ours, and parts.ledger that of
-// retry_ledger_job(). Nothing is pushed down. Throws Error(ExitCode::stopped) when a stop came
-// before the end; what is done by then is done.
+// retry_ledger_job(). Nothing is pushed down. Waits while there is a pause or no window is open.
+// Throws Error(ExitCode::stopped) when a stop came before the end; what is done by then is done.
 RetryReport retry_rejected(const RunParts& parts, const RunOptions& options, SavedRun run,
-                           CheckpointStore& store, Clock& clock, Log& log, std::stop_token stop);
+                           CheckpointStore& store, Clock& clock, Log& log,
+                           const LookForOptions& look_for_options, std::stop_token stop);
 
 }  // namespace backfill

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/batch_line.h"
 #include "engine/done_ranges.h"
 #include "engine/retried.h"
 #include "support/failpoint.h"
@@ -121,11 +122,12 @@ RunOutcome Run::execute() {
                  return recorder_->note(chunk, mark);
                });
          },
-         chunks_, throttle_,
+         chunks_, throttle_, clock_,
          [this](ChunkReport report) {
            aim_sizer();
            if (report.chunk.mark.empty()) sizer_.observe(report);
            if (watch_.on_chunk) watch_.on_chunk(report);
+           log_batch(log_, report, throttle_.reason());
            recorder_->record(std::move(report));
          },
          [this](std::exception_ptr failure) { end(Ending::failed, "", std::move(failure)); }, leave,
@@ -165,11 +167,7 @@ ThrottleLimits Run::limits_now() const {
   const WindowLimits of_window = options_.schedule.limits(now);
   if (of_window.share_max) limits.share_max = std::min(limits.share_max, *of_window.share_max);
   if (of_window.latency_increase_max) limits.latency_increase_max = *of_window.latency_increase_max;
-  if (limits.standstill || options_.schedule.is_open(now)) return limits;
-  const auto opens = options_.schedule.opens_after(now);
-  limits.standstill =
-      Standstill{"window", "outside schedule.window" +
-                               (opens ? "; opens at " + options_.schedule.local_text(*opens) : "")};
+  limits.standstill = standstill_at(options_, now);
   return limits;
 }
 
@@ -339,21 +337,19 @@ void Run::wait_for_threads(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch,
 // process: what it did is in doubt and will be done again, as after a crash.
 void Run::leave_behind() {
   recorder_->drain();
-  RunState state = RunState::stopped;
-  std::string reason = "stopped with a batch in flight";
-  ExitCode exit_code = ExitCode::stopped;
+  RunOutcome outcome{RunState::stopped, "stopped with a batch in flight", ExitCode::stopped, {}};
   {
     const std::lock_guard lock(mutex_);
     if (ending_ == Ending::failed) {
-      state = RunState::failed;
-      reason = reason_;
-      exit_code = exit_code_of(failure_);
+      outcome = {RunState::failed, reason_, exit_code_of(failure_), {}};
     }
   }
-  recorder_->finish(state, reason, false);
+  recorder_->finish(outcome.state, outcome.reason, false);
+  outcome.run = recorder_->snapshot();
   log_.write(LogLevel::warning, "a database call could not be cancelled; leaving it behind",
-             {{"reason", reason}});
-  std::_Exit(static_cast<int>(exit_code));
+             {{"reason", outcome.reason}});
+  if (watch_.on_left_behind) watch_.on_left_behind(outcome);
+  std::_Exit(static_cast<int>(outcome.exit_code));
 }
 
 void Run::end(Ending ending, const std::string& reason, std::exception_ptr failure) {
@@ -419,6 +415,16 @@ void Run::clear_ledger() {
     log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
                {{"reason", error.what()}});
   }
+}
+
+std::optional<Standstill> standstill_at(const RunOptions& options, WallTime now) {
+  if (options.throttle.standstill || options.schedule.is_open(now)) {
+    return options.throttle.standstill;
+  }
+  const auto opens = options.schedule.opens_after(now);
+  return Standstill{"window",
+                    "outside schedule.window" +
+                        (opens ? "; opens at " + options.schedule.local_text(*opens) : "")};
 }
 
 std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOptions& options) {

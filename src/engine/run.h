@@ -42,6 +42,9 @@ struct RunOptions {
   Duration grace = std::chrono::seconds(20);
 };
 
+// Why no batch may begin at this time of day: somebody has asked for a pause, or no window is open.
+std::optional<Standstill> standstill_at(const RunOptions& options, WallTime now);
+
 // Why a run that visited every row has not succeeded: more rows were rejected than allowed.
 // None when it has.
 std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOptions& options);
@@ -76,6 +79,9 @@ struct RunWatch {
   std::function<void(const SavedRun&)> on_tick;  // a few times a second, in execute()'s thread
   std::function<void(const ChunkReport&)> on_chunk = nullptr;  // in a worker's thread
   std::function<void(Duration)> on_saved = nullptr;            // in the recorder's thread
+  // The process ends at once, since a call of a database cannot be cancelled; in execute()'s
+  // thread.
+  std::function<void(const RunOutcome&)> on_left_behind = nullptr;
 };
 
 class Run {

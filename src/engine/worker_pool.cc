@@ -73,19 +73,30 @@ void WorkerPool::work(std::size_t worker, bool is_added) {
 }
 
 void WorkerPool::work_through_queue(ChunkRunner& runner, int worker) {
+  Throttle& throttle = wiring_.throttle;
+  Duration rested{0};  // since the last batch
+  const auto rests = [&](const auto& rest) {
+    const TimePoint since = wiring_.clock.now();
+    const bool goes_on = rest();
+    rested += wiring_.clock.now() - since;
+    return goes_on;
+  };
   std::optional<Chunk> next;
   // Who waits for its turn has no chunk in hand: the watermark would wait for it.
-  while (next || wiring_.throttle.wait_for_turn(stop_, worker)) {
+  while (next || rests([&] { return throttle.wait_for_turn(stop_, worker); })) {
     auto chunk = next ? std::move(next) : wiring_.chunks.pop(stop_);
-    if (!chunk) return wiring_.throttle.end_of_work();
-    if (!wiring_.throttle.begin(stop_)) return;
-    next = chunk_to_read_ahead();
+    if (!chunk) return throttle.end_of_work();
+    if (!rests([&] { return throttle.begin(stop_); })) return;
+    next = chunk_to_read_ahead(worker);
     if (is_skipped("commit.first")) tell_before_it_is_done(*chunk);
     ChunkReport report = runner.run(*chunk, next, stop_);
+    report.worker = worker;
+    report.rested = std::exchange(rested, Duration::zero());
     const Duration work = report.times.total();
     if (!is_skipped("commit.first")) wiring_.on_done(std::move(report));
     const bool is_last = !next && wiring_.chunks.is_finished();
-    if (!wiring_.throttle.rest_after(is_last ? Duration::zero() : work, stop_, worker)) return;
+    const Duration to_rest_for = is_last ? Duration::zero() : work;
+    if (!rests([&] { return throttle.rest_after(to_rest_for, stop_, worker); })) return;
   }
 }
 
@@ -96,10 +107,11 @@ void WorkerPool::tell_before_it_is_done(const Chunk& chunk) {
 }
 
 // At full share the server is to be kept busy; under throttle a chunk is read when its turn has
-// come. Other workers that wait for a chunk come first.
-std::optional<Chunk> WorkerPool::chunk_to_read_ahead() {
-  if (wiring_.throttle.share() < 1) return std::nullopt;
-  return wiring_.chunks.pop_spare(static_cast<std::size_t>(wiring_.throttle.workers() - 1));
+// come. Other workers that wait for a chunk come first. Who is one too many takes no more.
+std::optional<Chunk> WorkerPool::chunk_to_read_ahead(int worker) {
+  const int workers = wiring_.throttle.workers();
+  if (wiring_.throttle.share() < 1 || worker >= workers) return std::nullopt;
+  return wiring_.chunks.pop_spare(static_cast<std::size_t>(workers - 1));
 }
 
 }  // namespace backfill

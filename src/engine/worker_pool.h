@@ -25,6 +25,7 @@ class WorkerPool {
     std::function<std::unique_ptr<ChunkRunner>()> make_runner;
     BoundedQueue<Chunk>& chunks;
     Throttle& throttle;
+    const Clock& clock;
     std::function<void(ChunkReport)> on_done;            // from any worker's thread
     std::function<void(std::exception_ptr)> on_failure;  // likewise
     std::function<void()> on_exit;                       // once a worker, as its last act
@@ -49,7 +50,7 @@ class WorkerPool {
   std::unique_ptr<ChunkRunner> make_runner(bool is_added);
   void work_through_queue(ChunkRunner& runner, int worker);
   void tell_before_it_is_done(const Chunk& chunk);
-  std::optional<Chunk> chunk_to_read_ahead();
+  std::optional<Chunk> chunk_to_read_ahead(int worker);
 
   Wiring wiring_;
   const std::stop_token stop_;

@@ -39,7 +39,8 @@ const char* level_name(LogLevel level) {
 }
 
 // `name=value`, quoted where the value has blanks; always one line.
-void append_field(std::string& line, std::string_view name, const std::string& value) {
+void append_field(std::string& line, std::string_view name, const LogValue& fact) {
+  const std::string value = log_text(fact);
   line += ' ';
   line += name;
   line += '=';
@@ -69,22 +70,40 @@ StderrLog::StderrLog(LogFormat format, LogLevel level, std::string job)
 }
 
 void StderrLog::write(LogLevel level, std::string_view event, const Fields& fields) {
-  if (!logger_->should_log(spdlog_level(level))) return;
+  if (!writes(level)) return;
   std::string line;
   if (format_ == LogFormat::text) {
     line = event;
     for (const auto& [name, value] : fields) append_field(line, name, value);
   } else {
-    nlohmann::ordered_json json;
-    json["time"] = utc_now();
-    json["level"] = level_name(level);
-    json["job"] = job_;
-    json["event"] = event;
-    for (const auto& [name, value] : fields) json[std::string(name)] = value;
-    line = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    line = json_line(level, event, fields);
   }
   logger_->log(spdlog_level(level), "{}", line);
   logger_->flush();
+}
+
+std::string StderrLog::json_line(LogLevel level, std::string_view event,
+                                 const Fields& fields) const {
+  nlohmann::ordered_json json;
+  json["time"] = utc_now();
+  json["level"] = level_name(level);
+  json["job"] = job_;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!run_id_.empty()) json["run_id"] = run_id_;
+  }
+  json["event"] = event;
+  for (const auto& [name, fact] : fields) {
+    std::visit([&json, &name = name](const auto& value) { json[std::string(name)] = value; }, fact);
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+bool StderrLog::writes(LogLevel level) const { return logger_->should_log(spdlog_level(level)); }
+
+void StderrLog::set_run_id(const std::string& run_id) {
+  const std::lock_guard lock(mutex_);
+  run_id_ = run_id;
 }
 
 }  // namespace backfill

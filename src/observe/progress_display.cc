@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -81,6 +82,7 @@ ProgressDisplay::ProgressDisplay(ProgressStyle style, Log& log, const Clock& clo
 }
 
 void ProgressDisplay::write(LogLevel level, std::string_view event, const Fields& fields) {
+  if (!writes(level)) return;
   const std::lock_guard lock(mutex_);
   if (drawn_) erase();
   log_.write(level, event, fields);
@@ -99,11 +101,11 @@ void ProgressDisplay::show(const SavedRun& run) {
     return;
   }
   log_.write(LogLevel::info, "progress",
-             {{"rows_read", std::to_string(run.rows.read)},
-              {"rows_written", std::to_string(run.rows.written)},
-              {"rejected", std::to_string(run.rows.rejected)},
-              {"batch_size", std::to_string(run.batch_size)},
-              {"share", fmt::format("{:.2f}", run.share)},
+             {{"rows_read", run.rows.read},
+              {"written", run.rows.written},
+              {"rejected", run.rows.rejected},
+              {"batch_size", run.batch_size},
+              {"share", std::round(run.share * 100) / 100},
               {"at", progress_line(run)}});
 }
 

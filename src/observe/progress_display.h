@@ -31,6 +31,8 @@ class ProgressDisplay : public Log {
   ProgressDisplay& operator=(const ProgressDisplay&) = delete;
 
   void write(LogLevel level, std::string_view event, const Fields& fields = {}) override;
+  bool writes(LogLevel level) const override { return log_.writes(level); }
+  void set_run_id(const std::string& run_id) override { log_.set_run_id(run_id); }
 
   void show(const SavedRun& run);
 

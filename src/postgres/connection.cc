@@ -29,6 +29,13 @@ constexpr std::string_view connection_lost = "08006";
 
 std::int64_t now_ns() { return steady_clock::now().time_since_epoch().count(); }
 
+// What to do about a connection that was refused.
+std::string advice(std::string_view code, const std::string& role) {
+  if (code == "28P01") return "check PGPASSWORD, PGPASSFILE or the service file";
+  if (code == connection_lost) return "start the server, or mend the URL of the " + role;
+  return "check user and database in the URL of the " + role + ", and what pg_hba.conf allows";
+}
+
 void drop_notice(void*, const PGresult*) {}
 
 std::string field(const PGresult* result, int code) {
@@ -85,7 +92,9 @@ void PgConnection::connect() {
     std::string code = lacks_password ? "28P01" : refusal_sqlstate(words);
     if (code.empty()) code = connection_lost;
     throw Error(kind_of_sqlstate(code),
-                fmt::format("{}: {} (SQLSTATE {})", attempt_, words_of_server, code), code);
+                fmt::format("{}: {} (SQLSTATE {}); {}", attempt_, words_of_server, code,
+                            advice(code, role_)),
+                code);
   }
   PQsetNoticeReceiver(made, drop_notice, nullptr);
   PQsetnonblocking(made, 1);

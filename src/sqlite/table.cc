@@ -365,9 +365,12 @@ std::vector<ReadColumn> type_columns(SqliteConnection& connection, const TableFa
     }
     const auto named = [&item](const Column& column) { return same_name(column.name, item.alias); };
     const auto column = std::find_if(table.columns.begin(), table.columns.end(), named);
-    if (column == table.columns.end())
-      throw Error(ExitCode::unsafe,
-                  "source.columns: table " + table.name + " has no column " + item.alias);
+    if (column == table.columns.end()) {
+      std::vector<std::string> names;
+      for (const Column& each : table.columns) names.push_back(each.name);
+      throw Error(ExitCode::unsafe, "source.columns: table " + table.name + " has no column " +
+                                        item.alias + "; it has " + join(names, ", "));
+    }
     typed.push_back({*column, "", true});
   }
   return typed;

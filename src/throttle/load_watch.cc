@@ -301,7 +301,7 @@ void LoadWatch::tell(const Decision& decision) {
   if (is_paused && !is_paused_) {
     log_.write(LogLevel::info, "paused", {{"reason", decision.reason}});
   } else if (!is_paused && is_paused_) {
-    log_.write(LogLevel::info, "goes on", {{"share", fmt::format("{:.2f}", decision.share)}});
+    log_.write(LogLevel::info, "goes on", {{"share", std::round(decision.share * 100) / 100}});
   }
   is_paused_ = is_paused;
 }

@@ -15,7 +15,7 @@ void wait_and_reconnect(const Patience& patience, Backoff& backoff, const std::s
   while (true) {
     patience.log.write(LogLevel::warning, "will try again",
                        {{"work", what},
-                        {"retry", std::to_string(backoff.retries() + 1)},
+                        {"retry", backoff.retries() + 1},
                         {"reason", last.what()}});
     if (!backoff.wait(stop)) {
       if (stop.stop_requested()) throw Error(ErrorKind::cancelled, what + ": stopped");

@@ -21,7 +21,7 @@ std::string written(LogFormat format, LogLevel least, LogLevel level, std::strin
 TEST(Log, WritesOneLineAnEventForPeople) {
   const std::string line =
       written(LogFormat::text, LogLevel::info, LogLevel::warning, "will try again",
-              {{"chunk", "chunk 41 (40000..41000]"}, {"retry", "2"}, {"none", ""}});
+              {{"chunk", "chunk 41 (40000..41000]"}, {"retry", 2}, {"none", ""}});
 
   EXPECT_TRUE(std::regex_match(
       line, std::regex(R"re(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z warning will try again )re"
@@ -40,7 +40,10 @@ TEST(Log, QuotesSoThatAnEventStaysOneLine) {
 
 TEST(Log, WritesOneJsonObjectAnEventForMachines) {
   const std::string line = written(LogFormat::json, LogLevel::info, LogLevel::error, "failed",
-                                   {{"reason", "a \"b\"\nc \xff"}, {"rows_read", "7"}});
+                                   {{"reason", "a \"b\"\nc \xff"},
+                                    {"rows_read", 7},
+                                    {"share", 0.25},
+                                    {"watermark", "8"}});
 
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
   const auto json = nlohmann::json::parse(line);
@@ -48,9 +51,24 @@ TEST(Log, WritesOneJsonObjectAnEventForMachines) {
   EXPECT_EQ(json["job"], "users");
   EXPECT_EQ(json["event"], "failed");
   EXPECT_EQ(json["reason"], "a \"b\"\nc \xEF\xBF\xBD");
-  EXPECT_EQ(json["rows_read"], "7");
+  EXPECT_EQ(json["rows_read"], 7);
+  EXPECT_EQ(json["share"], 0.25);
+  EXPECT_EQ(json["watermark"], "8");
   EXPECT_TRUE(std::regex_match(json["time"].get<std::string>(),
                                std::regex(R"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
+}
+
+TEST(Log, NamesTheRunInJsonOnceItIsKnown) {
+  testing::internal::CaptureStderr();
+  StderrLog log(LogFormat::json, LogLevel::info, "users");
+  log.write(LogLevel::info, "before");
+  log.set_run_id("5eed");
+  log.write(LogLevel::info, "after");
+  const std::string text = testing::internal::GetCapturedStderr();
+
+  const std::size_t end_of_first = text.find('\n');
+  EXPECT_FALSE(nlohmann::json::parse(text.substr(0, end_of_first)).contains("run_id")) << text;
+  EXPECT_EQ(nlohmann::json::parse(text.substr(end_of_first))["run_id"], "5eed") << text;
 }
 
 TEST(Log, LeavesOutWhatIsBelowItsLevel) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ctime>
 
 #include "job_on_disk.h"
 #include "playground.h"
@@ -215,6 +216,50 @@ TEST_P(RetryTest, EndsOnASignalAndGoesOnLater) {
   const ProgramEnd rest = job.run({"--retry-rejected"});
   EXPECT_EQ(rest.exit_code, 0) << rest;
   expect_counts(job, kPeople, 0);
+}
+
+TEST_P(RetryTest, WaitsWhileThereIsAPauseOrNoWindowIsOpen) {
+  set_name("3, 60, 61", "bad");
+  const JobOnDisk job(keys());
+  ASSERT_EQ(job.run().exit_code, 4);
+  set_name("3, 60, 61", "Good Name");
+  job.call("pause");
+  Program run = job.start({"--retry-rejected"});
+  const auto says = [&](const std::string& words) {
+    return wait_until([&] { return run.err().find(words) != std::string::npos; });
+  };
+  ASSERT_TRUE(says("paused by `backfill pause`")) << run.err();
+
+  // A day that is not today, whenever the test runs.
+  const std::time_t day_after_tomorrow = std::time(nullptr) + 48L * 3600;
+  constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  const std::string day = kDays[std::gmtime(&day_after_tomorrow)->tm_wday];
+  job.call("set", {"schedule.window=" + day + " 10:00-11:00"});
+  job.call("resume");
+  ASSERT_TRUE(says("outside schedule.window")) << run.err();
+  const Lines while_waiting = copied("3, 60, 61");
+  job.call("set", {"--unset", "schedule.window"});
+  const ProgramEnd end = run.wait();
+
+  EXPECT_EQ(while_waiting, Lines());
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_EQ(copied("3, 60, 61").size(), 3U);
+  expect_counts(job, kPeople, 0);
+}
+
+TEST_P(RetryTest, StopsAtOnceInAPause) {
+  set_name("3", "bad");
+  const JobOnDisk job(keys());
+  ASSERT_EQ(job.run().exit_code, 4);
+  job.call("pause");
+  Program run = job.start({"--retry-rejected"});
+  ASSERT_TRUE(wait_until([&] { return run.err().find("paused") != std::string::npos; }));
+
+  run.send(SIGTERM);
+  const ProgramEnd end = run.wait();
+
+  EXPECT_EQ(end.exit_code, 75) << end;
+  EXPECT_EQ(dead(job).size(), 1U);
 }
 
 // In place, by a plugin that reads what it writes: a row done twice would show.

@@ -188,15 +188,17 @@ class ReplicaTest : public ::testing::Test {
     return JobOnDisk(keys);
   }
 
+  static bool is_paused_for_lag(const JobOnDisk& job, const std::string& words = "replica lag ") {
+    const Json status = job.status();
+    return status["state"] == "paused" && status["pressure"]["signal"] == "replica_lag" &&
+           status["reason"].get<std::string>().find(words) != std::string::npos;
+  }
+
   // Replays nothing until the run has paused for it, then everything.
   void expect_pause(const JobOnDisk& job, const std::string& words = "s >= 2s") {
     standby_->execute("SELECT pg_wal_replay_pause()");
     Program run = job.start();
-    ASSERT_TRUE(wait_until([&] {
-      const Json status = job.status();
-      return status["state"] == "paused" && status["pressure"]["signal"] == "replica_lag" &&
-             status["reason"].get<std::string>().find(words) != std::string::npos;
-    }));
+    ASSERT_TRUE(wait_until([&] { return is_paused_for_lag(job, words); }));
     const std::string paused_at = primary_.value("SELECT count(*) FROM people");
 
     standby_->execute("SELECT pg_wal_replay_resume()");
@@ -252,6 +254,48 @@ TEST_F(ReplicaTest, PausesWhileANamedReplicaCannotBeAsked) {
   standby_->start();
 
   EXPECT_EQ(run.wait().exit_code, 0);
+}
+
+// Each batch waits a little, so that there is time to change it.
+constexpr const char* kSlowly = "chunk.after_read=delay(50ms)";
+
+TEST_F(ReplicaTest, HeedsALimitOfTheLagThatIsSetInARun) {
+  standby_->execute("SELECT pg_wal_replay_pause()");
+  const JobOnDisk job = this->job({{"throttle.max_replica_lag", "\"1h\""},
+                                   {"throttle.share", "1.0"},
+                                   {"batch.adaptive", "false"}});
+  Program run = job.start({"--workers=1"}, kSlowly);
+  ASSERT_TRUE(wait_until([&] { return job.status()["signals"].contains("replica_lag"); }));
+  ASSERT_NE(job.state(), "paused");
+
+  job.call("set", {"throttle.max_replica_lag=1s"});
+  ASSERT_TRUE(wait_until([&] { return is_paused_for_lag(job); })) << run.err();
+  job.call("set", {"throttle.max_replica_lag=1h", "batch.size=10000"});
+  const ProgramEnd end = run.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_EQ(primary_.value("SELECT count(*) FROM people"), "20000");
+}
+
+TEST_F(ReplicaTest, AsksAReplicaThatIsNamedInARun) {
+  const JobOnDisk job = this->job({{"throttle.share", "1.0"}, {"batch.adaptive", "false"}});
+  Program run = job.start({"--workers=1"}, kSlowly);
+  ASSERT_TRUE(wait_until([&] { return job.status()["signals"].contains("replica_lag"); }));
+  ASSERT_NE(job.state(), "paused");
+
+  // Nobody is there to be asked.
+  job.call("set", {"throttle.replicas=[\"postgresql://%2Fno%2Fsuch/d\"]"});
+  ASSERT_TRUE(wait_until([&] {
+    const Json status = job.status();
+    return status["state"] == "paused" &&
+           status["reason"].get<std::string>().starts_with("replica_lag is not known for ");
+  })) << run.err();
+  job.call("set", {"--unset", "throttle.replicas"});
+  job.call("set", {"batch.size=10000"});
+  const ProgramEnd end = run.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_EQ(primary_.value("SELECT count(*) FROM people"), "20000");
 }
 
 // In place, a batch that waits for one row keeps the others locked.

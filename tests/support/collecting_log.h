@@ -20,10 +20,13 @@ class CollectingLog : public Log {
     std::string line = kLevels[static_cast<int>(level)];
     line += ' ';
     line += event;
-    for (const auto& [name, value] : fields) line += " " + std::string(name) + "=" + value;
+    for (const auto& [name, value] : fields) line += " " + std::string(name) + "=" + log_text(value);
     const std::lock_guard lock(mutex_);
     lines_.push_back(std::move(line));
   }
+
+  bool writes(LogLevel) const override { return true; }
+  void set_run_id(const std::string&) override {}
 
   std::vector<std::string> lines() const {
     const std::lock_guard lock(mutex_);
