@@ -220,7 +220,7 @@ Sides::Makers make_sides(const Assembly& assembly, const VerifyTerms& terms, boo
 
 void check_reading(const Assembly& assembly, const VerifyTerms& terms) {
   const ReadSpec spec = target_spec(assembly, terms);
-  assembly.target->check_source(assembly.target_table, spec);
+  assembly.target->check_compared(assembly.target_table, spec);
 }
 
 }  // namespace
