@@ -245,6 +245,8 @@ PassOptions make_pass_options(const Job& job) {
   options.sizer = run.sizer;
   options.backoff = run.backoff;
   options.throttle = run.throttle;
+  options.schedule = run.schedule;
+  options.runtime_max = run.runtime_max;
   return options;
 }
 

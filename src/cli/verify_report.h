@@ -46,8 +46,4 @@ std::string finding_line(const Finding& finding, const std::vector<std::string>&
 // written.
 void write_list(VerifyStore& store, const std::filesystem::path& path);
 
-// The text that Prometheus reads.
-std::string verify_metrics(const VerifyReport& report, std::optional<std::int64_t> clean_at_s,
-                           std::optional<double> drift_per_hour);
-
 }  // namespace backfill

@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kTables = R"sql(
 CREATE TABLE IF NOT EXISTS verify_pass (  -- the last pass of verify
   pass_id TEXT PRIMARY KEY NOT NULL,
-  state TEXT NOT NULL,                    -- running, stopped, complete, failed
+  state TEXT NOT NULL,                    -- running, stopped, paused, complete, failed
   reason TEXT NOT NULL,
   started_at TEXT NOT NULL, updated_at TEXT NOT NULL, elapsed_s REAL NOT NULL,
   sample REAL,                            -- part of the chunks that is looked at; NULL: all
@@ -33,6 +33,10 @@ CREATE TABLE IF NOT EXISTS verify_suspect (  -- rows that differ, or may
   place INTEGER NOT NULL, after TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS verify_suspect_place ON verify_suspect (place, target_key);
 CREATE INDEX IF NOT EXISTS verify_suspect_due ON verify_suspect (state, look_at_ms);
+CREATE TABLE IF NOT EXISTS verify_before ( -- differences that the last whole pass left
+  target_key TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verify_clean (  -- the last whole pass that found nothing
+  ended_at REAL NOT NULL, fingerprint TEXT NOT NULL);
 )sql";
 
 constexpr const char* kSuspectColumns =
@@ -61,7 +65,8 @@ Suspect::State suspect_state_of(const std::string& name) {
 
 PassState pass_state_of(const std::string& name) {
   for (const auto state :
-       {PassState::running, PassState::stopped, PassState::complete, PassState::failed}) {
+       {PassState::running, PassState::stopped, PassState::paused, PassState::complete,
+        PassState::failed}) {
     if (name == pass_state_name(state)) return state;
   }
   throw Error(ErrorKind::stop, "a stored pass is in no known state: " + name);
@@ -103,6 +108,8 @@ const char* pass_state_name(PassState state) {
       return "running";
     case PassState::stopped:
       return "stopped";
+    case PassState::paused:
+      return "paused";
     case PassState::complete:
       return "complete";
     case PassState::failed:
@@ -150,6 +157,11 @@ std::optional<SavedPass> VerifyStore::load() {
 
 void VerifyStore::start(const SavedPass& pass) {
   SqliteTransaction transaction(connection_);
+  const std::optional<SavedPass> before = load();
+  if (before && before->state == PassState::complete && !before->sample)
+    connection_.execute(
+        "DELETE FROM verify_before; "
+        "INSERT INTO verify_before SELECT target_key FROM verify_suspect WHERE state = 'stands'");
   connection_.execute("DELETE FROM verify_suspect; DELETE FROM verify_pass");
   write_pass(pass);
   transaction.commit();
@@ -260,6 +272,31 @@ Differences VerifyStore::count() {
     if (kind == FindingKind::different) differences.different += count;
   }
   return differences;
+}
+
+std::int64_t VerifyStore::count_new() {
+  auto statement = connection_.prepare(
+      "SELECT count(*) FROM verify_suspect WHERE state = 'stands' AND target_key NOT IN (SELECT "
+      "target_key FROM verify_before)");
+  return statement.step() ? Reader(statement).integer() : 0;
+}
+
+void VerifyStore::note_clean(const SavedPass& pass, double unix_s) {
+  SqliteTransaction transaction(connection_);
+  connection_.execute("DELETE FROM verify_clean");
+  auto statement = connection_.prepare("INSERT INTO verify_clean VALUES (?, ?)");
+  Binder(statement).real(unix_s).text(nlohmann::json(pass.fingerprint).dump());
+  statement.run();
+  transaction.commit();
+}
+
+std::optional<double> VerifyStore::clean_at(
+    const std::map<std::string, std::string>& fingerprint) {
+  auto statement = connection_.prepare("SELECT ended_at, fingerprint FROM verify_clean");
+  if (!statement.step()) return std::nullopt;
+  Reader row(statement);
+  const double ended_at = row.real();
+  return fields_in(row.text()) == fingerprint ? std::optional(ended_at) : std::nullopt;
 }
 
 std::optional<std::optional<Key>> VerifyStore::first_unclean(std::int64_t place) {

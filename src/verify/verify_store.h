@@ -24,6 +24,7 @@ namespace backfill {
 enum class PassState {
   running,
   stopped,   // with work left
+  paused,    // likewise, as planned
   complete,  // every row was looked at, and every suspect settled
   failed,
 };
@@ -57,7 +58,7 @@ class VerifyStore {
   explicit VerifyStore(const std::filesystem::path& path);
 
   std::optional<SavedPass> load();
-  // Forgets the pass and the suspects that are there.
+  // Forgets the pass that is there and its suspects, but for what count_new() needs.
   void start(const SavedPass& pass);
 
   struct Step {
@@ -70,6 +71,14 @@ class VerifyStore {
   std::vector<Suspect> due(std::int64_t now_ms, std::size_t limit);
 
   Differences count();
+  // Of the differences that stand, those that the whole pass before this one did not leave.
+  std::int64_t count_new();
+
+  // A whole pass has ended at this time, in seconds since 1970, and found nothing.
+  void note_clean(const SavedPass& pass, double unix_s);
+  // When that last was, of a pass over the same rows and columns; none: never.
+  std::optional<double> clean_at(const std::map<std::string, std::string>& fingerprint);
+
   // Where the first chunk below `place` with an open suspect or a difference begins; none: no chunk
   // has any. The inner none is the start of the table.
   std::optional<std::optional<Key>> first_unclean(std::int64_t place);

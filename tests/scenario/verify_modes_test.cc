@@ -126,8 +126,7 @@ TEST_P(VerifyModesTest, WatchesPassAfterPassAndTellsPrometheus) {
                   "--metrics-file", metrics});
 
   EXPECT_TRUE(says("backfill_discrepancies{job=\"job\",kind=\"missing\"} 0\n")) << verify.err();
-  EXPECT_EQ(read_file(metrics).find("last_clean_timestamp_seconds{job=\"job\"} 0\n"),
-            std::string::npos);
+  EXPECT_TRUE(says("last_clean_timestamp_seconds{job=\"job\"} ")) << verify.err();
   job.target().execute("DELETE FROM copies WHERE id = 7");
   EXPECT_TRUE(says("backfill_discrepancies{job=\"job\",kind=\"missing\"} 1\n")) << verify.err();
   verify.send(SIGTERM);
