@@ -252,7 +252,8 @@ PassOptions make_pass_options(const Job& job) {
 
 // A row that is there under another value is overwritten, whatever the job does with such rows.
 ReconcileParts make_reconcile_parts(Assembly& assembly, RunnerLock& lock) {
-  refuse_what_reads_itself(assembly);
+  ReconcileParts parts;
+  parts.compare = make_pass_parts(assembly);
   WriteSpec write = assembly.write;
   if (write.mode != WriteMode::update) write.mode = WriteMode::upsert;
   write.ledger.reset();
@@ -261,11 +262,8 @@ ReconcileParts make_reconcile_parts(Assembly& assembly, RunnerLock& lock) {
   write.lease = lock.lease();
   assembly.target->check_target(assembly.target_table, write);
 
-  ReconcileParts parts;
   parts.lock = &lock;
   parts.watched = [&assembly] { return make_watched(assembly, Purpose::write); };
-  parts.recheck_terms = make_terms(assembly, Use::recheck);
-  parts.recheck_makers = make_sides(assembly, parts.recheck_terms, /*locks=*/false);
   parts.terms = make_terms(assembly, Use::repair);
   // In place the guards of the update say whether the row is as it was read.
   parts.locks = !assembly.layout.in_place && assembly.source->why_not_locked().empty();

@@ -28,6 +28,7 @@ Pass::Pass(const PassParts& parts, const PassOptions& options, SavedPass saved, 
       clock_(clock),
       log_(log),
       on_tick_(std::move(on_tick)),
+      first_place_{saved.source.chunks, kFirstPlaceInTarget + saved.target.chunks},
       sizer_(options.sizer),
       throttle_(0, options.workers),
       tasks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
@@ -36,7 +37,6 @@ Pass::Pass(const PassParts& parts, const PassOptions& options, SavedPass saved, 
       pass_(std::move(saved)),
       recheck_(parts.recheck_terms, parts.recheck_makers, options.recheck, options.backoff, clock,
                log),
-      first_place_{pass_.source.chunks, kFirstPlaceInTarget + pass_.target.chunks},
       began_(clock.now()),
       elapsed_before_s_(pass_.elapsed_s),
       saved_at_(began_),
@@ -196,8 +196,7 @@ void Pass::work(int worker) {
         break;
       }
       if (!throttle_.begin(stop_.get_token())) break;
-      const ChunkSide side =
-          task->span == 0 || parts_.terms.same_key_order ? ChunkSide::source : ChunkSide::target;
+      const ChunkSide side = side_of(first_place_[task->span], parts_.terms);
       Result result{task->span, verifier.verify(task->chunk, side, stop_.get_token())};
       ChunkReport report;
       report.chunk = task->chunk;
@@ -260,6 +259,7 @@ void Pass::take(Result result) {
     recheck_.begin(suspect, now_ms);
     suspect.place = place;
     suspect.after = findings.chunk.after;
+    suspect.upto = findings.chunk.upto;
     step_.changed.push_back(std::move(suspect));
   }
   auto& ahead = done_ahead_[result.span];

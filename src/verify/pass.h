@@ -35,9 +35,6 @@
 
 namespace backfill {
 
-// Places of suspects in the walk over the target's keys begin here.
-inline constexpr std::int64_t kFirstPlaceInTarget = std::int64_t{1} << 48;
-
 struct PassOptions {
   int workers = 2;
   ChunkSizerOptions sizer;
@@ -132,6 +129,7 @@ class Pass {
   Clock& clock_;
   Log& log_;
   const OnTick on_tick_;
+  const std::array<std::int64_t, kSpans> first_place_;  // of this process's chunks
 
   ChunkSizer sizer_;
   Throttle throttle_;
@@ -146,7 +144,6 @@ class Pass {
   VerifyStore::Step step_;
   std::array<std::map<std::uint64_t, Done>, kSpans> done_ahead_;
   std::array<std::uint64_t, kSpans> next_ordinal_{};
-  std::array<std::int64_t, kSpans> first_place_{};
   const TimePoint began_;
   const double elapsed_before_s_;
   TimePoint saved_at_;

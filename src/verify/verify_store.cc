@@ -30,7 +30,10 @@ CREATE TABLE IF NOT EXISTS verify_suspect (  -- rows that differ, or may
   state TEXT NOT NULL,                    -- waiting, stands, unsettled
   source_state TEXT NOT NULL,             -- a digest of the source row; empty: not there
   since_ms INTEGER NOT NULL, look_at_ms INTEGER NOT NULL, rounds INTEGER NOT NULL,
-  place INTEGER NOT NULL, after TEXT) WITHOUT ROWID;
+  place INTEGER NOT NULL, after TEXT, upto TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verify_repaired (  -- chunks that reconcile is to compare again
+  place INTEGER NOT NULL, after TEXT, upto TEXT NOT NULL,
+  PRIMARY KEY (place, upto)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS verify_suspect_place ON verify_suspect (place, target_key);
 CREATE INDEX IF NOT EXISTS verify_suspect_due ON verify_suspect (state, look_at_ms);
 CREATE TABLE IF NOT EXISTS verify_before ( -- differences that the last whole pass left
@@ -41,7 +44,7 @@ CREATE TABLE IF NOT EXISTS verify_clean (  -- the last whole pass that found not
 
 constexpr const char* kSuspectColumns =
     "target_key, source_key, kind, columns, state, source_state, since_ms, look_at_ms, rounds, "
-    "place, after";
+    "place, after, upto";
 
 const char* suspect_state_name(Suspect::State state) {
   switch (state) {
@@ -162,7 +165,7 @@ void VerifyStore::start(const SavedPass& pass) {
     connection_.execute(
         "DELETE FROM verify_before; "
         "INSERT INTO verify_before SELECT target_key FROM verify_suspect WHERE state = 'stands'");
-  connection_.execute("DELETE FROM verify_suspect; DELETE FROM verify_pass");
+  connection_.execute("DELETE FROM verify_suspect; DELETE FROM verify_repaired; DELETE FROM verify_pass");
   write_pass(pass);
   transaction.commit();
 }
@@ -177,6 +180,39 @@ void VerifyStore::save(const SavedPass& pass, const Step& step) {
 void VerifyStore::put(const Step& step) {
   SqliteTransaction transaction(connection_);
   write_step(step);
+  transaction.commit();
+}
+
+void VerifyStore::put_repaired(const Step& step) {
+  SqliteTransaction transaction(connection_);
+  write_step(step);
+  auto statement = connection_.prepare("INSERT OR IGNORE INTO verify_repaired VALUES (?, ?, ?)");
+  for (const Suspect& suspect : step.changed) {
+    Binder(statement).integer(suspect.place).key(suspect.after).key(suspect.upto);
+    statement.run();
+  }
+  transaction.commit();
+}
+
+std::optional<RepairedRange> VerifyStore::repaired_range() {
+  auto statement =
+      connection_.prepare("SELECT place, after, upto FROM verify_repaired ORDER BY place, upto");
+  if (!statement.step()) return std::nullopt;
+  Reader row(statement);
+  RepairedRange range;
+  range.place = row.integer();
+  range.after = row.maybe_key();
+  range.upto = row.key();
+  return range;
+}
+
+void VerifyStore::put_compared(const RepairedRange& range, const Step& step) {
+  SqliteTransaction transaction(connection_);
+  write_step(step);
+  auto statement =
+      connection_.prepare("DELETE FROM verify_repaired WHERE place = ? AND upto = ?");
+  Binder(statement).integer(range.place).key(range.upto);
+  statement.run();
   transaction.commit();
 }
 
@@ -206,7 +242,7 @@ void VerifyStore::write_step(const Step& step) {
   }
   auto statement =
       connection_.prepare(std::string("INSERT OR REPLACE INTO verify_suspect (") + kSuspectColumns +
-                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const Suspect& suspect : step.changed) {
     const Finding& finding = suspect.finding;
     Binder(statement)
@@ -220,7 +256,8 @@ void VerifyStore::write_step(const Step& step) {
         .integer(suspect.look_at_ms)
         .integer(suspect.rounds)
         .integer(suspect.place)
-        .key(suspect.after);
+        .key(suspect.after)
+        .key(suspect.upto);
     statement.run();
   }
 }
@@ -241,6 +278,7 @@ std::vector<Suspect> VerifyStore::read_suspects(SqliteStatement& statement) {
     suspect.rounds = static_cast<int>(row.integer());
     suspect.place = row.integer();
     suspect.after = row.maybe_key();
+    suspect.upto = row.key();
     suspects.push_back(std::move(suspect));
   }
   return suspects;

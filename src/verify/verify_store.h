@@ -52,6 +52,13 @@ struct SavedPass {
   std::optional<std::int64_t> estimated_rows;
 };
 
+// A chunk in which rows were repaired, and which is to be compared again.
+struct RepairedRange {
+  std::int64_t place = 0;
+  std::optional<Key> after;
+  Key upto;
+};
+
 class VerifyStore {
  public:
   // The file is there and is a checkpoint.
@@ -88,6 +95,13 @@ class VerifyStore {
   std::vector<Suspect> standing(const Suspect* last, std::size_t limit);
   // As save, of no pass.
   void put(const Step& step);
+
+  // As put, of suspects that were repaired: their chunks are to be compared again.
+  void put_repaired(const Step& step);
+  // The first of those chunks, in key order; none: there is none.
+  std::optional<RepairedRange> repaired_range();
+  // As put, of what was found when that chunk was compared again.
+  void put_compared(const RepairedRange& range, const Step& step);
 
  private:
   std::vector<Suspect> read_suspects(SqliteStatement& statement);
