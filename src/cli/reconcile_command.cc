@@ -52,8 +52,9 @@ void show(const Options& options, const Job& job, const ReconcileReport& report)
     return;
   }
   if (!options.dry_run)
-    fmt::print("{}: {} rows written, {} deleted, {} refused by the target; {} chunks compared again\n",
-               job.name, report.written, report.deleted, report.refused, report.compared_again);
+    fmt::print(
+        "{}: {} rows written, {} deleted, {} refused by the target; {} chunks compared again\n",
+        job.name, report.written, report.deleted, report.refused, report.compared_again);
   fmt::print("{}: differences left: {} missing, {} extra, {} different, {} unsettled\n", job.name,
              left.missing, left.extra, left.different, left.unsettled);
   if (report.kept > 0)

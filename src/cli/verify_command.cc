@@ -170,9 +170,9 @@ void tell_metrics(const Verification& work, const VerifyReport& report,
                   std::optional<std::int64_t> drift_within_hour) {
   if (report.is_clean() && !report.pass.sample) work.store.note_clean(report.pass, unix_time());
   const Differences& found = report.differences;
-  work.metrics.metrics().show(
-      Discrepancies{found.missing, found.extra, found.different,
-                    work.store.clean_at(report.pass.fingerprint), drift_within_hour});
+  work.metrics.metrics().show(Discrepancies{found.missing, found.extra, found.different,
+                                            work.store.clean_at(report.pass.fingerprint),
+                                            drift_within_hour});
 }
 
 void show(const Verification& work, const VerifyReport& report) {
@@ -285,7 +285,7 @@ ExitCode verify_command(const Options& options) {
   const PassParts parts = make_pass_parts(assembly);
   PassOptions first_options = pass_options(options, job, pause_of(controls));
   LiveControl control(job, options.overrides, controls, log);
-  const Verification work{options, assembly, parts,   first_options, control,
+  const Verification work{options, assembly, parts, first_options, control,
                           store,   metrics,  clock, log,           signal};
   return options.verify.every ? watch(work, *options.verify.every) : verify_once(work);
 }

@@ -1,7 +1,7 @@
 // engine/working_hours.h
 //
-// What a job's windows mean to work that goes on: it waits until one opens, keeps to its limits, and
-// is over when it closes.
+// What a job's windows mean to work that goes on: it waits until one opens, keeps to its limits,
+// and is over when it closes.
 //
 // One thread.
 

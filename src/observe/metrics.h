@@ -1,8 +1,8 @@
 // observe/metrics.h
 //
-// What a run or a `verify` says of itself in numbers, in Prometheus' text format: counts and gauges from the
-// run's own snapshots, durations from its batches as they end. What is not known is left out,
-// never guessed. Safe from any thread.
+// What a run or a `verify` says of itself in numbers, in Prometheus' text format: counts and gauges
+// from the run's own snapshots, durations from its batches as they end. What is not known is left
+// out, never guessed. Safe from any thread.
 
 #pragma once
 

@@ -1,7 +1,7 @@
 // observe/run_metrics.h
 //
-// The metrics of a run or a `verify` on their ways out: asked for, as a file, and pushed at the end.
-// Once it has begun, trouble with them is one warning and never the run's. Of one thread.
+// The metrics of a run or a `verify` on their ways out: asked for, as a file, and pushed at the
+// end. Once it has begun, trouble with them is one warning and never the run's. Of one thread.
 
 #pragma once
 

@@ -29,7 +29,7 @@ std::optional<Source::Cut> middle(Source& side, const Chunk& chunk, std::int64_t
 
 ChunkSide side_of(std::int64_t place, const VerifyTerms& terms) {
   return place < kFirstPlaceInTarget || terms.same_key_order ? ChunkSide::source
-                                                              : ChunkSide::target;
+                                                             : ChunkSide::target;
 }
 
 ChunkVerifier::ChunkVerifier(const VerifyTerms& terms, Sides::Makers makers,

@@ -59,9 +59,9 @@ struct ReconcileParts {
 struct ReconcileReport {
   std::int64_t written = 0;
   std::int64_t deleted = 0;
-  std::int64_t refused = 0;    // by the target
-  std::int64_t kept = 0;       // extra rows that may not be deleted
-  bool reached_limit = false;  // of repairs
+  std::int64_t refused = 0;         // by the target
+  std::int64_t kept = 0;            // extra rows that may not be deleted
+  bool reached_limit = false;       // of repairs
   std::int64_t compared_again = 0;  // chunks
   std::string ended;  // why, as planned, before everything was done; empty: it was not
   Differences left;

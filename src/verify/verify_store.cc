@@ -67,9 +67,8 @@ Suspect::State suspect_state_of(const std::string& name) {
 }
 
 PassState pass_state_of(const std::string& name) {
-  for (const auto state :
-       {PassState::running, PassState::stopped, PassState::paused, PassState::complete,
-        PassState::failed}) {
+  for (const auto state : {PassState::running, PassState::stopped, PassState::paused,
+                           PassState::complete, PassState::failed}) {
     if (name == pass_state_name(state)) return state;
   }
   throw Error(ErrorKind::stop, "a stored pass is in no known state: " + name);
@@ -165,7 +164,8 @@ void VerifyStore::start(const SavedPass& pass) {
     connection_.execute(
         "DELETE FROM verify_before; "
         "INSERT INTO verify_before SELECT target_key FROM verify_suspect WHERE state = 'stands'");
-  connection_.execute("DELETE FROM verify_suspect; DELETE FROM verify_repaired; DELETE FROM verify_pass");
+  connection_.execute(
+      "DELETE FROM verify_suspect; DELETE FROM verify_repaired; DELETE FROM verify_pass");
   write_pass(pass);
   transaction.commit();
 }
@@ -209,8 +209,7 @@ std::optional<RepairedRange> VerifyStore::repaired_range() {
 void VerifyStore::put_compared(const RepairedRange& range, const Step& step) {
   SqliteTransaction transaction(connection_);
   write_step(step);
-  auto statement =
-      connection_.prepare("DELETE FROM verify_repaired WHERE place = ? AND upto = ?");
+  auto statement = connection_.prepare("DELETE FROM verify_repaired WHERE place = ? AND upto = ?");
   Binder(statement).integer(range.place).key(range.upto);
   statement.run();
   transaction.commit();
@@ -328,8 +327,7 @@ void VerifyStore::note_clean(const SavedPass& pass, double unix_s) {
   transaction.commit();
 }
 
-std::optional<double> VerifyStore::clean_at(
-    const std::map<std::string, std::string>& fingerprint) {
+std::optional<double> VerifyStore::clean_at(const std::map<std::string, std::string>& fingerprint) {
   auto statement = connection_.prepare("SELECT ended_at, fingerprint FROM verify_clean");
   if (!statement.step()) return std::nullopt;
   Reader row(statement);

@@ -313,8 +313,7 @@ TEST_F(MetricsTest, OfAVerifyTellWhatDiffersWhatCameUpAndWhenAllWasWell) {
   EXPECT_EQ(value(read_file(file), drift), 1);
 
   // Another process knows when all was well, too.
-  ASSERT_EQ(
-      job.call("verify", {"--settle=0s", "--metrics-file=" + file}).exit_code, 5);
+  ASSERT_EQ(job.call("verify", {"--settle=0s", "--metrics-file=" + file}).exit_code, 5);
   EXPECT_EQ(value(read_file(file), clean), clean_at);
 }
 
@@ -329,7 +328,8 @@ TEST_F(MetricsTest, OfAVerifyArePushedAfterEachPass) {
     return get(gateway.address(), "/metrics")
                .find(R"(backfill_discrepancies{instance="",job="job",kind="missing"} 0)") !=
            std::string::npos;
-  })) << get(gateway.address(), "/metrics") << verify.err();
+  })) << get(gateway.address(), "/metrics")
+      << verify.err();
   verify.send(SIGTERM);
   EXPECT_EQ(verify.wait().exit_code, 0);
 }

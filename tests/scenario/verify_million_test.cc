@@ -207,9 +207,9 @@ TEST_P(VerifyMillionTest, FindsEachOfAThousandDifferencesAndNothingElse) {
                        {"throttle.enabled", "false"}});
   const std::string list = (job.folder() / "differences.jsonl").string();
 
-  const ProgramEnd end = Program({BACKFILL_PROGRAM, "verify", job.file(), "--settle=0s", "--json",
-                                  "--list", list})
-                             .wait(kPatience);
+  const ProgramEnd end =
+      Program({BACKFILL_PROGRAM, "verify", job.file(), "--settle=0s", "--json", "--list", list})
+          .wait(kPatience);
 
   EXPECT_EQ(end.exit_code, 5) << end;
   EXPECT_EQ(unlike(read_findings(list), planted.findings()), "");

@@ -143,8 +143,7 @@ TEST_F(VerifyStoreTest, CountsADifferenceAsNewOnceOnly) {
 
   pass.state = PassState::running;
   store().start(pass);
-  store().save(pass, {{suspect(1, Suspect::State::stands, 1),
-                       suspect(2, Suspect::State::stands, 1),
+  store().save(pass, {{suspect(1, Suspect::State::stands, 1), suspect(2, Suspect::State::stands, 1),
                        suspect(3, Suspect::State::waiting, 1)},
                       {}});
   EXPECT_EQ(store().count_new(), 1);
