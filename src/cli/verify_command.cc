@@ -115,6 +115,7 @@ VerifyReport make_report(const Verification& work, const SavedPass& pass) {
   report.pass = pass;
   report.differences = work.store.count();
   report.first = work.store.standing(nullptr, kShownDifferences);
+  report.transient = work.store.transient();
   report.columns = work.parts.terms.layout.write.size() - work.parts.terms.sent_key().size();
   report.first_unclean = work.store.first_unclean(kFirstPlaceInTarget);
   report.key_names = work.parts.terms.target_key_names;

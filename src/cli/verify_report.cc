@@ -117,6 +117,11 @@ std::string report_text(const VerifyReport& report) {
   if (all > shown)
     text +=
         fmt::format("  … and {} more; --list FILE writes all of them\n", count_text(all - shown));
+  for (const Finding& finding : report.transient) {
+    text += fmt::format("  transient  {}  {} for a moment\n",
+                        key_condition(report.key_names, finding.target_key, report.key_form),
+                        finding_kind_name(finding.kind));
+  }
   return text;
 }
 
@@ -152,6 +157,10 @@ Json report_json(const VerifyReport& report) {
   json["first_differences"] = Json::array();
   for (const Suspect& suspect : report.first)
     json["first_differences"].push_back(finding_json(suspect));
+  json["first_transient"] = Json::array();
+  for (const Finding& finding : report.transient)
+    json["first_transient"].push_back(
+        {{"kind", finding_kind_name(finding.kind)}, {"key", finding.target_key.values}});
   return json;
 }
 

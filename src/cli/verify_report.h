@@ -22,8 +22,9 @@ struct VerifyReport {
   std::string target;
   SavedPass pass;
   Differences differences;
-  std::vector<Suspect> first;  // differences, the first of them
-  std::size_t columns = 0;     // that are compared, key aside
+  std::vector<Suspect> first;      // differences, the first of them
+  std::vector<Finding> transient;  // that were none in the end, likewise
+  std::size_t columns = 0;         // that are compared, key aside
   std::optional<std::optional<Key>> first_unclean;
   std::vector<std::string> key_names;  // the target's
   KeyForm key_form = KeyForm::postgres;

@@ -291,6 +291,7 @@ bool Pass::look_again() {
   for (const Suspect& suspect : due) {
     if (stays.contains(suspect.finding.target_key.values)) continue;
     step_.settled.push_back(suspect.finding.target_key);
+    step_.transient.push_back(suspect.finding);
     ++pass_.counts.transient;
   }
   for (Suspect& suspect : left) step_.changed.push_back(std::move(suspect));

@@ -124,7 +124,7 @@ class Pass {
   PassOutcome outcome();
 
   const PassParts& parts_;
-  PassOptions options_;  // changed by the calling thread; workers and planner read `backoff` only
+  PassOptions options_;  // changed by the calling thread; others read `backoff` and `seed`
   VerifyStore& store_;
   Clock& clock_;
   Log& log_;

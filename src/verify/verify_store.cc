@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS verify_repaired (  -- chunks that reconcile is to com
   PRIMARY KEY (place, upto)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS verify_suspect_place ON verify_suspect (place, target_key);
 CREATE INDEX IF NOT EXISTS verify_suspect_due ON verify_suspect (state, look_at_ms);
+CREATE TABLE IF NOT EXISTS verify_transient (  -- rows that differed for a moment, some of them
+  target_key TEXT PRIMARY KEY NOT NULL, kind TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS verify_before ( -- differences that the last whole pass left
   target_key TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS verify_clean (  -- the last whole pass that found nothing
@@ -165,7 +167,8 @@ void VerifyStore::start(const SavedPass& pass) {
         "DELETE FROM verify_before; "
         "INSERT INTO verify_before SELECT target_key FROM verify_suspect WHERE state = 'stands'");
   connection_.execute(
-      "DELETE FROM verify_suspect; DELETE FROM verify_repaired; DELETE FROM verify_pass");
+      "DELETE FROM verify_suspect; DELETE FROM verify_repaired; DELETE FROM verify_transient; "
+      "DELETE FROM verify_pass");
   write_pass(pass);
   transaction.commit();
 }
@@ -238,6 +241,16 @@ void VerifyStore::write_step(const Step& step) {
   for (const Key& key : step.settled) {
     Binder(remove).text(key.to_json());
     remove.run();
+  }
+  auto keep = connection_.prepare(
+      "INSERT OR IGNORE INTO verify_transient SELECT ?, ? WHERE (SELECT count(*) FROM "
+      "verify_transient) < ?");
+  for (const Finding& finding : step.transient) {
+    Binder(keep)
+        .text(finding.target_key.to_json())
+        .text(finding_kind_name(finding.kind))
+        .integer(kTransientKept);
+    keep.run();
   }
   auto statement =
       connection_.prepare(std::string("INSERT OR REPLACE INTO verify_suspect (") + kSuspectColumns +
@@ -352,6 +365,20 @@ std::vector<Suspect> VerifyStore::standing(const Suspect* last, std::size_t limi
   if (last != nullptr) row.integer(last->place).text(last->finding.target_key.to_json());
   row.integer(static_cast<std::int64_t>(limit));
   return read_suspects(statement);
+}
+
+std::vector<Finding> VerifyStore::transient() {
+  auto statement =
+      connection_.prepare("SELECT target_key, kind FROM verify_transient ORDER BY rowid");
+  std::vector<Finding> findings;
+  while (statement.step()) {
+    Reader row(statement);
+    Finding finding;
+    finding.target_key = row.key();
+    finding.kind = finding_kind_of(row.text());
+    findings.push_back(std::move(finding));
+  }
+  return findings;
 }
 
 }  // namespace backfill

@@ -69,8 +69,10 @@ class VerifyStore {
   void start(const SavedPass& pass);
 
   struct Step {
-    std::vector<Suspect> changed;  // new, or looked at again
-    std::vector<Key> settled;      // target keys of suspects that are none any more
+    std::vector<Suspect> changed;   // new, or looked at again
+    std::vector<Key> settled = {};  // target keys of suspects that are none any more
+    std::vector<Finding> transient =
+        {};  // what some of these were; the first are kept, as examples
   };
   void save(const SavedPass& pass, const Step& step);
 
@@ -93,6 +95,9 @@ class VerifyStore {
   // At most `limit` of those that stand or are unsettled, in the order of their chunks, behind
   // `last`; null: from the first.
   std::vector<Suspect> standing(const Suspect* last, std::size_t limit);
+  // Rows that differed for a moment, as they were seen first; at most so many are kept of a pass.
+  static constexpr int kTransientKept = 20;
+  std::vector<Finding> transient();
   // As save, of no pass.
   void put(const Step& step);
 
