@@ -12,6 +12,7 @@ namespace {
 // Small, since its rows stay locked in the source while they are written.
 constexpr std::size_t kRepairsAtOnce = 200;
 constexpr Duration kLookInterval = std::chrono::milliseconds(100);
+constexpr Duration kPauseInterval = std::chrono::milliseconds(500);  // of looks whether it is over
 
 // The keys that a transaction is about, for messages.
 Chunk chunk_of(const std::vector<Key>& keys) {
@@ -82,7 +83,7 @@ bool Reconcile::may_work(const std::stop_token& stop) {
     load_watch_->set_limits(limits);
     if (!limits.standstill) return true;
     confirm_lock();
-    if (!clock_.wait(kLookInterval, stop)) throw Error(ErrorKind::cancelled, "repair: stopped");
+    if (!clock_.wait(kPauseInterval, stop)) throw Error(ErrorKind::cancelled, "repair: stopped");
   }
 }
 
