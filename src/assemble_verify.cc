@@ -220,7 +220,7 @@ Sides::Makers make_sides(const Assembly& assembly, const VerifyTerms& terms, boo
 
 void check_reading(const Assembly& assembly, const VerifyTerms& terms) {
   const ReadSpec spec = target_spec(assembly, terms);
-  assembly.target->check_source(assembly.target_table, spec);
+  assembly.target->check_compared(assembly.target_table, spec);
 }
 
 }  // namespace
@@ -245,12 +245,15 @@ PassOptions make_pass_options(const Job& job) {
   options.sizer = run.sizer;
   options.backoff = run.backoff;
   options.throttle = run.throttle;
+  options.schedule = run.schedule;
+  options.runtime_max = run.runtime_max;
   return options;
 }
 
 // A row that is there under another value is overwritten, whatever the job does with such rows.
 ReconcileParts make_reconcile_parts(Assembly& assembly, RunnerLock& lock) {
-  refuse_what_reads_itself(assembly);
+  ReconcileParts parts;
+  parts.compare = make_pass_parts(assembly);
   WriteSpec write = assembly.write;
   if (write.mode != WriteMode::update) write.mode = WriteMode::upsert;
   write.ledger.reset();
@@ -259,11 +262,8 @@ ReconcileParts make_reconcile_parts(Assembly& assembly, RunnerLock& lock) {
   write.lease = lock.lease();
   assembly.target->check_target(assembly.target_table, write);
 
-  ReconcileParts parts;
   parts.lock = &lock;
   parts.watched = [&assembly] { return make_watched(assembly, Purpose::write); };
-  parts.recheck_terms = make_terms(assembly, Use::recheck);
-  parts.recheck_makers = make_sides(assembly, parts.recheck_terms, /*locks=*/false);
   parts.terms = make_terms(assembly, Use::repair);
   // In place the guards of the update say whether the row is as it was read.
   parts.locks = !assembly.layout.in_place && assembly.source->why_not_locked().empty();

@@ -62,6 +62,15 @@ def run_command(lab, job, folder, resume=False):
     return command + (["--resume"] if resume else [])
 
 
+def verify_command(lab, job, folder):
+    """The command line of a verify that prints its verdict as JSON and nothing else."""
+    command = [lab.program, "verify", job.write(folder), "--checkpoint", folder / "checkpoint.db",
+               "--log-level", "error", "--json"]
+    for setting in lab.settings:
+        command += ["--set", setting]
+    return command
+
+
 def status(lab, folder):
     """What `backfill status --json` says of the run in the folder."""
     command = [lab.program, "status", folder / "job.toml", "--json",

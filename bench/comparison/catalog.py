@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from comparison import copy_cases, in_place_cases, sqlite_cases, timed_cases, tool_cases
+from comparison import (copy_cases, in_place_cases, sqlite_cases, timed_cases, tool_cases,
+                        verify_cases)
 
 
 @dataclass(frozen=True)
@@ -14,4 +15,4 @@ class Case:
 
 
 CASES = [Case(*case) for module in (copy_cases, in_place_cases, tool_cases, sqlite_cases,
-                                    timed_cases) for case in module.CASES]
+                                    verify_cases, timed_cases) for case in module.CASES]

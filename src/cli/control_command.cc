@@ -84,10 +84,15 @@ ExitCode control_command(const Options& options) {
   }
   list(job, controls);
   // The file is closed by now: asking for the lock would drop SQLite's own.
-  const bool runs = SqliteRunnerLock::is_held(job.checkpoint.string(), job.name);
+  const auto is_held = [&](const std::string& name) {
+    return SqliteRunnerLock::is_held(job.checkpoint.string(), name);
+  };
+  const bool runs = is_held(job.name);
+  const bool verifies = is_held(verify_lock_name(job.name));
   fmt::print("{}: {}\n", job.name,
-             runs ? "a run is in progress, which takes this up within a second"
-                  : "no run is in progress; this holds for the next one");
+             runs       ? "a run is in progress, which takes this up within a second"
+             : verifies ? "a verify is in progress, which takes this up within a second"
+                        : "no run is in progress; this holds for the next one");
   return ExitCode::done;
 }
 

@@ -145,6 +145,15 @@ void add_settings(CLI::App& command) {
   command.add_flag("--no-throttle")->description("work at full speed whatever the load");
 }
 
+void add_metrics(CLI::App& command) {
+  command.add_option("--metrics-listen", "answer GET /metrics here while it runs")
+      ->option_text("ADDR:PORT");
+  command.add_option("--metrics-file", "keep metrics for node_exporter's textfile collector here")
+      ->option_text("FILE");
+  command.add_option("--pushgateway", "push metrics there at the end, and after each pass")
+      ->option_text("URL");
+}
+
 void add_run(CLI::App& app) {
   CLI::App* run = add_command(app, "run", "Page, transform, write, checkpoint: the main job");
   add_settings(*run);
@@ -158,11 +167,7 @@ void add_run(CLI::App& app) {
   run->add_flag("--dry-run")->description("the same as plan");
   run->add_option("--progress", "how far it is, on a terminal or in the log; auto")
       ->option_text("auto|bar|log|none");
-  run->add_option("--metrics-listen", "answer GET /metrics here while it runs")
-      ->option_text("ADDR:PORT");
-  run->add_option("--metrics-file", "keep metrics for node_exporter's textfile collector here")
-      ->option_text("FILE");
-  run->add_option("--pushgateway", "push metrics there at the end")->option_text("URL");
+  add_metrics(*run);
 }
 
 void add_plan(CLI::App& app) {
@@ -223,7 +228,7 @@ void add_verify(CLI::App& app) {
   verify->add_option("--sample", "random chunks only, such as 1%: no proof")->option_text("P%");
   verify->add_option("--list", "every difference as a line of JSON")->option_text("FILE");
   verify->add_option("--every", "pass after pass, one so often, such as 10m")->option_text("TIME");
-  verify->add_option("--metrics-file", "differences as Prometheus reads them")->option_text("FILE");
+  add_metrics(*verify);
   verify->add_option("--progress", "auto, bar, log or none")->option_text("STYLE");
 }
 
@@ -272,9 +277,6 @@ VerifyFlags verify_flags(const CLI::App& command) {
   if (const auto value = given(command, "--list")) flags.list_file = value->value;
   if (const auto value = given(command, "--settle"))
     flags.settle = time_of(*value, std::chrono::milliseconds(0));
-  const bool verifies = command.get_name() == "verify";
-  if (const auto value = given(command, "--metrics-file"); value && verifies)
-    flags.metrics_file = value->value;
   if (const auto value = given(command, "--every"))
     flags.every = time_of(*value, std::chrono::milliseconds(1));
   flags.delete_extra = is_set(command, "--delete-extra");

@@ -23,7 +23,6 @@ namespace backfill {
 struct VerifyFlags {
   std::optional<double> sample;  // part of the chunks, above 0 and below 1; none: all
   std::string list_file;         // empty: none
-  std::string metrics_file;      // likewise
   std::chrono::milliseconds settle{5'000};
   std::optional<std::chrono::milliseconds> every;  // passes begin so often; none: one pass
   bool delete_extra = false;

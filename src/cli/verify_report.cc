@@ -26,24 +26,12 @@ Json finding_json(const Suspect& suspect) {
   return json;
 }
 
-// A label's value, quoted as Prometheus wants it.
-std::string label(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '\n') {
-      quoted += "\\n";
-      continue;
-    }
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "\"";
-}
-
 std::string verdict(const VerifyReport& report) {
   const Differences& found = report.differences;
   if (report.pass.state == PassState::stopped)
     return "not finished: go on with backfill verify --resume";
+  if (report.pass.state == PassState::paused)
+    return "not finished: " + report.pass.reason + "; go on with backfill verify --resume";
   if (report.pass.state != PassState::complete) return "failed: " + report.pass.reason;
   if (found.standing() > 0 || found.unsettled > 0) return "DIFFERENT";
   if (!report.pass.sample) return "equal";
@@ -129,6 +117,11 @@ std::string report_text(const VerifyReport& report) {
   if (all > shown)
     text +=
         fmt::format("  … and {} more; --list FILE writes all of them\n", count_text(all - shown));
+  for (const Finding& finding : report.transient) {
+    text += fmt::format("  transient  {}  {} for a moment\n",
+                        key_condition(report.key_names, finding.target_key, report.key_form),
+                        finding_kind_name(finding.kind));
+  }
   return text;
 }
 
@@ -164,6 +157,10 @@ Json report_json(const VerifyReport& report) {
   json["first_differences"] = Json::array();
   for (const Suspect& suspect : report.first)
     json["first_differences"].push_back(finding_json(suspect));
+  json["first_transient"] = Json::array();
+  for (const Finding& finding : report.transient)
+    json["first_transient"].push_back(
+        {{"kind", finding_kind_name(finding.kind)}, {"key", finding.target_key.values}});
   return json;
 }
 
@@ -181,31 +178,6 @@ void write_list(VerifyStore& store, const std::filesystem::path& path) {
   if (!file)
     throw Error(ExitCode::usage, "write the list of differences to " + path.string() +
                                      ": it cannot be written; name another file");
-}
-
-std::string verify_metrics(const VerifyReport& report, std::optional<std::int64_t> clean_at_s,
-                           std::optional<double> drift_per_hour) {
-  const std::string job = "job=" + label(report.job);
-  std::string text;
-  const auto family = [&](const char* name, const char* help) {
-    text += fmt::format("# HELP {} {}\n# TYPE {} gauge\n", name, help, name);
-  };
-  family("backfill_discrepancies", "Rows that differ, as the last pass of verify found them.");
-  const Differences& found = report.differences;
-  for (const auto& [kind, count] :
-       {std::pair{"missing", found.missing}, std::pair{"extra", found.extra},
-        std::pair{"different", found.different}}) {
-    text += fmt::format("backfill_discrepancies{{{},kind=\"{}\"}} {}\n", job, kind, count);
-  }
-  family("backfill_verify_last_clean_timestamp_seconds",
-         "When the last full pass that found nothing ended; 0: none did.");
-  text += fmt::format("backfill_verify_last_clean_timestamp_seconds{{{}}} {}\n", job,
-                      clean_at_s.value_or(0));
-  if (drift_per_hour) {
-    family("backfill_verify_drift_per_hour", "Differences that came up, per hour of watching.");
-    text += fmt::format("backfill_verify_drift_per_hour{{{}}} {}\n", job, *drift_per_hour);
-  }
-  return text;
 }
 
 }  // namespace backfill

@@ -22,8 +22,9 @@ struct VerifyReport {
   std::string target;
   SavedPass pass;
   Differences differences;
-  std::vector<Suspect> first;  // differences, the first of them
-  std::size_t columns = 0;     // that are compared, key aside
+  std::vector<Suspect> first;      // differences, the first of them
+  std::vector<Finding> transient;  // that were none in the end, likewise
+  std::size_t columns = 0;         // that are compared, key aside
   std::optional<std::optional<Key>> first_unclean;
   std::vector<std::string> key_names;  // the target's
   KeyForm key_form = KeyForm::postgres;
@@ -45,9 +46,5 @@ std::string finding_line(const Finding& finding, const std::vector<std::string>&
 // Every difference as a line of JSON. Throws Error(ExitCode::usage) when the file cannot be
 // written.
 void write_list(VerifyStore& store, const std::filesystem::path& path);
-
-// The text that Prometheus reads.
-std::string verify_metrics(const VerifyReport& report, std::optional<std::int64_t> clean_at_s,
-                           std::optional<double> drift_per_hour);
 
 }  // namespace backfill

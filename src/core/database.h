@@ -44,9 +44,11 @@ class Database {
   // As a target: Target::write_from_source does for spec.from what rows in batches would do.
   virtual bool pushes_down(const WriteSpec& spec) = 0;
 
-  // Throw Error(ExitCode::unsafe), with the SQL that helps, when the run would lack a privilege.
+  // Throw Error(ExitCode::unsafe), with the SQL that helps, when a privilege is lacking.
   virtual void check_source(const TableFacts& table, const ReadSpec& spec) = 0;
   virtual void check_target(const TableFacts& table, const WriteSpec& spec) = 0;
+  // The same of a target that is only compared with what the job would write.
+  virtual void check_compared(const TableFacts& table, const ReadSpec& spec) = 0;
 
   // One line for each written column whose value is converted on its way, for `plan`.
   virtual std::vector<std::string> conversions(const WriteSpec& spec) const = 0;

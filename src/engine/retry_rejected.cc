@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "engine/lone_row_source.h"
+#include "engine/working_hours.h"
 
 namespace backfill {
 namespace {
@@ -131,8 +132,8 @@ class Retry {
   void wait_out_standstill(const std::stop_token& stop) {
     for (std::string told; !stop.stop_requested();) {
       if (auto options = look_for_options_()) options_ = std::move(*options);
-      const auto now = std::chrono::floor<std::chrono::seconds>(clock_.wall_time());
-      const std::optional<Standstill> standstill = standstill_at(options_, now);
+      const std::optional<Standstill> standstill =
+          WorkingHours(clock_).limits(options_.throttle, options_.schedule).standstill;
       if (!standstill) return;
       if (standstill->reason != told) {
         log_.write(LogLevel::info, "paused", {{"reason", standstill->reason}});

@@ -30,10 +30,6 @@ std::string words(const std::exception_ptr& failure) {
   }
 }
 
-WallTime wall_seconds(const Clock& clock) {
-  return std::chrono::floor<std::chrono::seconds>(clock.wall_time());
-}
-
 ExitCode exit_code_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -58,6 +54,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       end_key_(saved.end_key),
       done_ahead_(saved.done_ahead),
       in_doubt_(saved.in_doubt),
+      hours_(clock),
       sizer_(options.sizer),
       throttle_(0, options.workers),  // until it is known what there is to watch
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
@@ -99,7 +96,7 @@ RunOutcome Run::execute() {
                       ChunkPlanner::Span{start_watermark_, *end_key_, done.ranges}, sizer_,
                       options_.backoff, clock_, log_);
     }
-    has_been_open_ = options_.schedule.is_open(wall_seconds(clock_));
+    hours_.are_over(options_.schedule);
     const auto leave = [this] {
       const std::lock_guard lock(mutex_);
       --threads_left_;
@@ -162,24 +159,17 @@ RunOutcome Run::execute() {
 
 // What the job allows at this time of day.
 ThrottleLimits Run::limits_now() const {
-  ThrottleLimits limits = options_.throttle;
-  const WallTime now = wall_seconds(clock_);
-  const WindowLimits of_window = options_.schedule.limits(now);
-  if (of_window.share_max) limits.share_max = std::min(limits.share_max, *of_window.share_max);
-  if (of_window.latency_increase_max) limits.latency_increase_max = *of_window.latency_increase_max;
-  limits.standstill = standstill_at(options_, now);
-  return limits;
+  return hours_.limits(options_.throttle, options_.schedule);
 }
 
 // Waits for a window to open; once it has worked in one, the end of that is its end.
 void Run::follow_schedule(LoadWatch& watch) {
-  const bool is_open = options_.schedule.is_open(wall_seconds(clock_));
-  if (is_open) has_been_open_ = true;
-  if (!is_open && has_been_open_) {
+  if (hours_.are_over(options_.schedule)) {
     if (!std::exchange(has_closed_, true)) {
-      log_.write(LogLevel::info, "schedule.window has closed; batches in flight are finished", {});
+      log_.write(LogLevel::info, std::string(kWindowClosed) + "; batches in flight are finished",
+                 {});
     }
-    return end(Ending::planned, "schedule.window has closed");
+    return end(Ending::planned, kWindowClosed);
   }
   watch.set_limits(limits_now());
 }
@@ -415,16 +405,6 @@ void Run::clear_ledger() {
     log_.write(LogLevel::warning, "rows of this job stay in backfill_ledger",
                {{"reason", error.what()}});
   }
-}
-
-std::optional<Standstill> standstill_at(const RunOptions& options, WallTime now) {
-  if (options.throttle.standstill || options.schedule.is_open(now)) {
-    return options.throttle.standstill;
-  }
-  const auto opens = options.schedule.opens_after(now);
-  return Standstill{"window",
-                    "outside schedule.window" +
-                        (opens ? "; opens at " + options.schedule.local_text(*opens) : "")};
 }
 
 std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOptions& options) {

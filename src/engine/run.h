@@ -24,6 +24,7 @@
 #include "engine/chunk_sizer.h"
 #include "engine/recorder.h"
 #include "engine/worker_pool.h"
+#include "engine/working_hours.h"
 #include "schedule/window.h"
 #include "throttle/load_watch.h"
 #include "throttle/throttle.h"
@@ -41,9 +42,6 @@ struct RunOptions {
   Schedule schedule;
   Duration grace = std::chrono::seconds(20);
 };
-
-// Why no batch may begin at this time of day: somebody has asked for a pause, or no window is open.
-std::optional<Standstill> standstill_at(const RunOptions& options, WallTime now);
 
 // Why a run that visited every row has not succeeded: more rows were rejected than allowed.
 // None when it has.
@@ -131,13 +129,13 @@ class Run {
   const std::vector<DoneRange> done_ahead_;
   const std::vector<Doubt> in_doubt_;
 
+  WorkingHours hours_;
   ChunkSizer sizer_;
   Throttle throttle_;
   BoundedQueue<Chunk> chunks_;
   std::stop_source stop_;
   std::unique_ptr<Recorder> recorder_;
-  bool has_been_open_ = false;  // a window, since the run began
-  bool has_closed_ = false;     // after that
+  bool has_closed_ = false;  // the window in which it worked
   std::map<std::vector<std::string>, RowCounts>
       ledger_rows_;  // by upto; of ranges that only the ledger knew
 

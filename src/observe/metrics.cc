@@ -133,14 +133,7 @@ std::string Metrics::text() const {
     append_gauges(text);
   }
   append_times(text);
-  if (discrepancies_) {
-    append_family(text, "backfill_discrepancies", "gauge",
-                  "Rows in which the target differed when it was last verified.");
-    Samples samples(text, "backfill_discrepancies", job_label_);
-    samples.append({{"kind", "missing"}}, discrepancies_->missing);
-    samples.append({{"kind", "extra"}}, discrepancies_->extra);
-    samples.append({{"kind", "different"}}, discrepancies_->different);
-  }
+  if (discrepancies_) append_discrepancies(text);
   return text;
 }
 
@@ -212,11 +205,29 @@ void Metrics::append_gauges(std::string& text) const {
   }
 }
 
+void Metrics::append_discrepancies(std::string& text) const {
+  append_family(text, "backfill_discrepancies", "gauge",
+                "Rows in which the target differed when it was last verified.");
+  Samples samples(text, "backfill_discrepancies", job_label_);
+  samples.append({{"kind", "missing"}}, discrepancies_->missing);
+  samples.append({{"kind", "extra"}}, discrepancies_->extra);
+  samples.append({{"kind", "different"}}, discrepancies_->different);
+  if (!discrepancies_->drift_within_hour) return;
+  append_family(text, "backfill_verify_drift_per_hour", "gauge",
+                "Differences that came up within the last hour, as pass after pass saw them.");
+  Samples(text, "backfill_verify_drift_per_hour", job_label_)
+      .append({}, *discrepancies_->drift_within_hour);
+}
+
 void Metrics::append_times(std::string& text) const {
   const auto time = [&](std::string_view name, std::string_view help, double unix_s) {
     append_family(text, name, "gauge", help);
     Samples(text, name, job_label_).append({}, fmt::format("{:.3f}", unix_s));
   };
+  if (discrepancies_ && discrepancies_->clean_at)
+    time("backfill_verify_last_clean_timestamp_seconds",
+         "When a whole pass of verify last ended and had found nothing.",
+         *discrepancies_->clean_at);
   if (run_) time("backfill_start_timestamp_seconds", "When this process began.", began_at_);
   if (committed_at_)
     time("backfill_last_commit_timestamp_seconds",

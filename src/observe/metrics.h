@@ -1,8 +1,8 @@
 // observe/metrics.h
 //
-// What a run says of itself in numbers, in Prometheus' text format: counts and gauges from the
-// run's own snapshots, durations from its batches as they end. What is not known is left out,
-// never guessed. Safe from any thread.
+// What a run or a `verify` says of itself in numbers, in Prometheus' text format: counts and gauges
+// from the run's own snapshots, durations from its batches as they end. What is not known is left
+// out, never guessed. Safe from any thread.
 
 #pragma once
 
@@ -20,11 +20,15 @@
 
 namespace backfill {
 
-// What `verify` found.
+// What the last pass of `verify` found, and those before it.
 struct Discrepancies {
   std::int64_t missing = 0;    // from the target
   std::int64_t extra = 0;      // in the target
   std::int64_t different = 0;  // from transform(source)
+  // When a whole pass last found nothing, in seconds since 1970.
+  std::optional<double> clean_at = std::nullopt;
+  // Those that came up within the last hour, while pass after pass went on.
+  std::optional<std::int64_t> drift_within_hour = std::nullopt;
 };
 
 class Metrics {
@@ -68,6 +72,7 @@ class Metrics {
   void append_durations(std::string& text) const;
   void append_gauges(std::string& text) const;
   void append_times(std::string& text) const;
+  void append_discrepancies(std::string& text) const;
 
   const std::string job_label_;
 

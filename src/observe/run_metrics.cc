@@ -29,7 +29,15 @@ RunMetrics::~RunMetrics() {
     writer_.request_stop();
     writer_.join();
   }
+  tell_now();
+}
+
+void RunMetrics::tell_now() {
   if (file_) write_file();
+  push();
+}
+
+void RunMetrics::push() {
   if (!pushgateway_ || !metrics_->has_run()) return;
   try {
     pushgateway_->push(metrics_->text());
@@ -47,6 +55,7 @@ void RunMetrics::keep_file(std::stop_token stop) {
 // A file of an earlier run stays until there is something to tell of this one.
 void RunMetrics::write_file() {
   if (!metrics_->has_run()) return;
+  const std::lock_guard lock(file_mutex_);
   try {
     file_->write(metrics_->text());
   } catch (const std::exception& error) {

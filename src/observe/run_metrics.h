@@ -1,7 +1,7 @@
 // observe/run_metrics.h
 //
-// A run's metrics on their ways out: asked for, as a file, and pushed at the end. Once it has
-// begun, trouble with them is one warning and never the run's. Made and ended by one thread.
+// The metrics of a run or a `verify` on their ways out: asked for, as a file, and pushed at the
+// end. Once it has begun, trouble with them is one warning and never the run's. Of one thread.
 
 #pragma once
 
@@ -40,18 +40,23 @@ class RunMetrics {
 
   Metrics& metrics() { return *metrics_; }
 
+  // Writes and pushes what there is now, rather than in its time.
+  void tell_now();
+
   // The run ends with exit code 0.
   void succeeded() { metrics_->succeeded_at(unix_time()); }
 
  private:
   void keep_file(std::stop_token stop);
   void write_file();
+  void push();
 
   Clock& clock_;
   Log& log_;
   const std::shared_ptr<Metrics> metrics_;  // shared with a server that is left behind
-  std::optional<MetricsFile> file_;
-  bool has_warned_of_file_ = false;
+  std::mutex file_mutex_;
+  std::optional<MetricsFile> file_;  // guarded by file_mutex_ once it is there
+  bool has_warned_of_file_ = false;  // likewise
   std::optional<Pushgateway> pushgateway_;
   std::unique_ptr<MetricsServer> server_;
   std::jthread writer_;

@@ -59,6 +59,12 @@ void PostgresDatabase::check_target(const TableFacts& table, const WriteSpec& sp
   check_write(connection_, table, spec.mode, spec.columns, spec.levels, needs_temp);
 }
 
+// The rows in doubt are staged there, so that the server says what a write would make of them.
+void PostgresDatabase::check_compared(const TableFacts& table, const ReadSpec& spec) {
+  check_source(table, spec);
+  check_stage(connection_, table);
+}
+
 std::vector<std::string> PostgresDatabase::conversions(const WriteSpec& spec) const {
   std::vector<std::string> lines;
   for (const WriteColumn& column : spec.columns) {

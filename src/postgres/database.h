@@ -31,6 +31,7 @@ class PostgresDatabase : public Database {
   bool pushes_down(const WriteSpec&) override { return true; }
   void check_source(const TableFacts& table, const ReadSpec& spec) override;
   void check_target(const TableFacts& table, const WriteSpec& spec) override;
+  void check_compared(const TableFacts& table, const ReadSpec& spec) override;
   std::vector<std::string> conversions(const WriteSpec& spec) const override;
   std::unique_ptr<Source> make_source(const ReadSpec& spec) const override;
   std::unique_ptr<Target> make_target(const WriteSpec& spec) const override;

@@ -46,6 +46,19 @@ void add_grant(PgConnection& connection, const std::string& table, const std::st
   if (!lacks.empty()) grants.push_back(grant(connection, lacks, table));
 }
 
+void add_grant_to_stage(PgConnection& connection, Names& grants) {
+  const PgResult database = connection.query(
+      "SELECT pg_catalog.quote_ident(pg_catalog.current_database()), "
+      "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')");
+  if (!database.boolean(0, 1)) {
+    grants.push_back(grant(connection, "TEMPORARY", "DATABASE " + database.text(0, 0)));
+  }
+}
+
+bool is_standby(PgConnection& connection) {
+  return holds(connection, "pg_catalog.pg_is_in_recovery()", {});
+}
+
 // Whose row it is stands in a column of the system's, which no grant by column covers.
 void add_grants_to_level(PgConnection& connection, const std::string& table, WriteMode mode,
                          Names& grants) {
@@ -103,7 +116,7 @@ void check_lock(PgConnection& connection, const TableFacts& facts) {
 void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mode,
                  const std::vector<WriteColumn>& columns, bool levels, bool needs_temp) {
   connection.attempt("check privileges on " + facts.name);
-  if (holds(connection, "pg_catalog.pg_is_in_recovery()", {})) {
+  if (is_standby(connection)) {
     throw Error(ExitCode::unsafe,
                 "the target of " + facts.name +
                     " is a standby and takes no writes; name the primary in target.url");
@@ -132,13 +145,20 @@ void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mo
     add_grant(connection, facts.name, "SELECT", looked_at, grants);
   }
   if (reads_values && !levels) add_grant(connection, facts.name, "UPDATE", values, grants);
-  const PgResult database = connection.query(
-      "SELECT pg_catalog.quote_ident(pg_catalog.current_database()), "
-      "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')");
-  if (needs_temp && !database.boolean(0, 1)) {
-    grants.push_back(grant(connection, "TEMPORARY", "DATABASE " + database.text(0, 0)));
-  }
+  if (needs_temp) add_grant_to_stage(connection, grants);
   if (!grants.empty()) refuse(connection, "write " + facts.name, grants);
+}
+
+void check_stage(PgConnection& connection, const TableFacts& facts) {
+  connection.attempt("check privileges on " + facts.name);
+  if (is_standby(connection)) {
+    throw Error(ExitCode::unsafe, "the target of " + facts.name +
+                                      " is a standby and makes no temporary table for the rows in "
+                                      "doubt; name the primary in target.url");
+  }
+  Names grants;
+  add_grant_to_stage(connection, grants);
+  if (!grants.empty()) refuse(connection, "compare rows with " + facts.name, grants);
 }
 
 }  // namespace backfill

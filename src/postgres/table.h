@@ -39,4 +39,7 @@ void check_lock(PgConnection& connection, const TableFacts& facts);
 void check_write(PgConnection& connection, const TableFacts& facts, WriteMode mode,
                  const std::vector<WriteColumn>& columns, bool levels, bool needs_temp);
 
+// Throws when this role may not make a temporary table beside this one, or the server makes none.
+void check_stage(PgConnection& connection, const TableFacts& facts);
+
 }  // namespace backfill

@@ -41,6 +41,8 @@ void SqliteDatabase::check_target(const TableFacts& table, const WriteSpec&) {
               "write " + table.name + " in " + path_ + ": the file is not writable for this user");
 }
 
+void SqliteDatabase::check_compared(const TableFacts&, const ReadSpec&) {}
+
 // SQLite takes every value as it comes and applies the column's affinity.
 std::vector<std::string> SqliteDatabase::conversions(const WriteSpec& spec) const {
   std::vector<std::string> lines;

@@ -27,6 +27,11 @@ std::optional<Source::Cut> middle(Source& side, const Chunk& chunk, std::int64_t
 
 }  // namespace
 
+ChunkSide side_of(std::int64_t place, const VerifyTerms& terms) {
+  return place < kFirstPlaceInTarget || terms.same_key_order ? ChunkSide::source
+                                                             : ChunkSide::target;
+}
+
 ChunkVerifier::ChunkVerifier(const VerifyTerms& terms, Sides::Makers makers,
                              const BackoffOptions& backoff, Clock& clock, Log& log)
     : terms_(terms),

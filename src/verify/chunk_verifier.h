@@ -25,6 +25,9 @@ enum class ChunkSide {
   target,  // rows of the target alone: whether the source has them
 };
 
+// Of a chunk at this place.
+ChunkSide side_of(std::int64_t place, const VerifyTerms& terms);
+
 struct ChunkFindings {
   Chunk chunk;
   ChunkSide side = ChunkSide::source;

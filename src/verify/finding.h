@@ -44,8 +44,12 @@ struct Suspect {
   std::int64_t look_at_ms = 0;  // again, while it waits
   int rounds = 0;               // how often the source row was another than before
   std::int64_t place = 0;       // of its chunk, in key order
-  std::optional<Key> after;     // where that chunk begins, as the source spells it
+  std::optional<Key> after;  // where that chunk begins and ends, as the side spells it whose keys
+  Key upto;                  // cut it
 };
+
+// Places of suspects in the walk over the target's keys begin here.
+inline constexpr std::int64_t kFirstPlaceInTarget = std::int64_t{1} << 48;
 
 // Of rows that were looked at.
 struct CompareCounts {

@@ -28,65 +28,113 @@ Pass::Pass(const PassParts& parts, const PassOptions& options, SavedPass saved, 
       clock_(clock),
       log_(log),
       on_tick_(std::move(on_tick)),
+      first_place_{saved.source.chunks, kFirstPlaceInTarget + saved.target.chunks},
       sizer_(options.sizer),
       throttle_(0, options.workers),
       tasks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       results_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
+      hours_(clock),
       pass_(std::move(saved)),
       recheck_(parts.recheck_terms, parts.recheck_makers, options.recheck, options.backoff, clock,
                log),
-      first_place_{pass_.source.chunks, kFirstPlaceInTarget + pass_.target.chunks},
       began_(clock.now()),
       elapsed_before_s_(pass_.elapsed_s),
       saved_at_(began_),
       looked_at_(began_),
       told_at_(began_),
-      threads_left_(options.workers + 1) {}
+      threads_left_(1) {}  // the planner's
 
 SavedSpan& Pass::span_of(std::size_t span) { return span == 0 ? pass_.source : pass_.target; }
 
 PassOutcome Pass::execute() {
-  std::vector<std::jthread> threads;
-  threads.emplace_back([this] {
+  std::jthread planning([this] {
     try {
       plan();
     } catch (...) {
-      end("", std::current_exception());
+      end(Ending::failed, "", std::current_exception());
     }
     tasks_.close();
     leave();
   });
-  for (int worker = 0; worker < options_.workers; ++worker) {
-    threads.emplace_back([this, worker] {
+  add_workers(options_.workers);
+  try {
+    std::unique_ptr<LoadWatch> watched =
+        watch(parts_.watched ? parts_.watched() : LoadWatch::Parts());
+    account(watched);
+  } catch (...) {
+    end(Ending::failed, "", std::current_exception());
+  }
+  results_.close();
+  workers_.clear();
+  planning.join();
+  return outcome();
+}
+
+// Those that are too many wait for their turn, should they be wanted again.
+void Pass::add_workers(int workers) {
+  tasks_.set_capacity(static_cast<std::size_t>(workers) * kChunksAheadPerWorker);
+  while (static_cast<int>(workers_.size()) < workers) {
+    {
+      const std::lock_guard lock(mutex_);
+      ++threads_left_;
+    }
+    workers_.emplace_back([this, worker = static_cast<int>(workers_.size())] {
       try {
         work(worker);
       } catch (...) {
-        end("", std::current_exception());
+        end(Ending::failed, "", std::current_exception());
       }
       leave();
     });
   }
-  try {
-    const LoadWatch watch(watched(), options_.throttle, throttle_, clock_, log_);
-    account();
-  } catch (...) {
-    end("", std::current_exception());
-  }
-  results_.close();
-  threads.clear();
-  return outcome();
 }
 
-void Pass::stop(const std::string& reason) { end(reason, nullptr); }
+void Pass::stop(const std::string& reason) { end(Ending::stopped, reason); }
 
-void Pass::end(const std::string& reason, std::exception_ptr failure) {
+void Pass::end(Ending ending, const std::string& reason, std::exception_ptr failure) {
   const std::lock_guard lock(mutex_);
-  if (!stop_asked_at_) {
+  if (ending_ == Ending::none) {
     stop_asked_at_ = clock_.now();
+    ending_ = ending;
     reason_ = reason;
     failure_ = std::move(failure);
   }
   stop_.request_stop();
+}
+
+void Pass::change(PassChange change) {
+  const std::lock_guard lock(mutex_);
+  change_ = std::move(change);
+}
+
+void Pass::take_change(std::unique_ptr<LoadWatch>& watched) {
+  std::optional<PassChange> change;
+  {
+    const std::lock_guard lock(mutex_);
+    change.swap(change_);
+  }
+  if (!change) return;
+  const PassOptions& options = change->options;
+  options_.throttle = options.throttle;
+  options_.schedule = options.schedule;
+  options_.runtime_max = options.runtime_max;
+  sizer_.set_options(options.sizer);
+  if (!tasks_.is_finished()) add_workers(options.workers);
+  throttle_.set_workers(options.workers);
+  if (!change->watched) return;
+  watched.reset();
+  watched = watch(std::move(*change->watched));
+}
+
+// Waits for a window to open; once it has worked in one, the end of that is its end.
+void Pass::follow_schedule(LoadWatch& watch) {
+  if (hours_.are_over(options_.schedule)) {
+    log_.write(LogLevel::info, std::string(kWindowClosed) + "; chunks in flight are finished", {});
+    return end(Ending::planned, kWindowClosed);
+  }
+  if (options_.runtime_max && clock_.now() - began_ >= *options_.runtime_max)
+    return end(Ending::planned, "max_runtime is over");
+  watch.set_limits(hours_.limits(options_.throttle, options_.schedule));
 }
 
 void Pass::leave() {
@@ -148,8 +196,7 @@ void Pass::work(int worker) {
         break;
       }
       if (!throttle_.begin(stop_.get_token())) break;
-      const ChunkSide side =
-          task->span == 0 || parts_.terms.same_key_order ? ChunkSide::source : ChunkSide::target;
+      const ChunkSide side = side_of(first_place_[task->span], parts_.terms);
       Result result{task->span, verifier.verify(task->chunk, side, stop_.get_token())};
       ChunkReport report;
       report.chunk = task->chunk;
@@ -176,7 +223,7 @@ bool Pass::is_worked_off() {
 
 // The calling thread: takes what the workers found until they are done and nothing is suspect any
 // more, or a stop was asked for.
-void Pass::account() {
+void Pass::account(std::unique_ptr<LoadWatch>& watch) {
   const std::stop_token stop = stop_.get_token();
   while (true) {
     const bool is_last = is_worked_off();
@@ -187,6 +234,10 @@ void Pass::account() {
       if (step_.changed.size() >= kSuspectsUnsaved) break;
     }
     save(/*always=*/false);
+    if (!stop.stop_requested()) {
+      take_change(watch);
+      follow_schedule(*watch);
+    }
     if (!stop.stop_requested()) {
       const bool looked = look_again();
       if (is_last && !took && !looked) {
@@ -208,6 +259,7 @@ void Pass::take(Result result) {
     recheck_.begin(suspect, now_ms);
     suspect.place = place;
     suspect.after = findings.chunk.after;
+    suspect.upto = findings.chunk.upto;
     step_.changed.push_back(std::move(suspect));
   }
   auto& ahead = done_ahead_[result.span];
@@ -239,6 +291,7 @@ bool Pass::look_again() {
   for (const Suspect& suspect : due) {
     if (stays.contains(suspect.finding.target_key.values)) continue;
     step_.settled.push_back(suspect.finding.target_key);
+    step_.transient.push_back(suspect.finding);
     ++pass_.counts.transient;
   }
   for (Suspect& suspect : left) step_.changed.push_back(std::move(suspect));
@@ -270,13 +323,14 @@ void Pass::watch_grace() {
 }
 
 // What is under way gives way to others who wait for it, and is done again.
-LoadWatch::Parts Pass::watched() {
-  LoadWatch::Parts watched = parts_.watched ? parts_.watched() : LoadWatch::Parts();
-  watched.give_way = [this] {
+std::unique_ptr<LoadWatch> Pass::watch(LoadWatch::Parts parts) {
+  parts.give_way = [this] {
     const std::lock_guard lock(mutex_);
     for (ChunkVerifier* verifier : verifiers_) verifier->cancel();
   };
-  return watched;
+  return std::make_unique<LoadWatch>(std::move(parts),
+                                     hours_.limits(options_.throttle, options_.schedule), throttle_,
+                                     clock_, log_);
 }
 
 PassOutcome Pass::outcome() {
@@ -294,7 +348,10 @@ PassOutcome Pass::outcome() {
       } catch (const std::exception& error) {
         outcome.reason = error.what();
       }
-    } else if (stop_asked_at_ || !all_planned_) {
+    } else if (ending_ == Ending::planned) {
+      pass_.state = PassState::paused;
+      outcome.exit_code = ExitCode::done;
+    } else if (ending_ == Ending::stopped || !all_planned_) {
       pass_.state = PassState::stopped;
       outcome.exit_code = ExitCode::stopped;
     } else {

@@ -12,6 +12,7 @@ namespace {
 // Small, since its rows stay locked in the source while they are written.
 constexpr std::size_t kRepairsAtOnce = 200;
 constexpr Duration kLookInterval = std::chrono::milliseconds(100);
+constexpr Duration kPauseInterval = std::chrono::milliseconds(500);  // of looks whether it is over
 
 // The keys that a transaction is about, for messages.
 Chunk chunk_of(const std::vector<Key>& keys) {
@@ -24,43 +25,84 @@ Chunk chunk_of(const std::vector<Key>& keys) {
 }  // namespace
 
 Reconcile::Reconcile(const ReconcileParts& parts, const ReconcileOptions& options,
-                     VerifyStore& store, Clock& clock, Log& log, OnRepair on_repair)
+                     VerifyStore& store, Clock& clock, Log& log, ReconcileWatch watch)
     : parts_(parts),
       options_(options),
       store_(store),
       clock_(clock),
       log_(log),
-      on_repair_(std::move(on_repair)),
+      watch_(std::move(watch)),
+      began_(clock.now()),
+      hours_(clock),
       throttle_(0),
       sides_(parts.terms, parts.makers),
       target_(options.dry_run ? nullptr : parts.target()),
       backoff_(options.backoff),
       patience_{sides_, backoff_, clock, log},
-      recheck_(parts.recheck_terms, parts.recheck_makers, options.recheck, options.backoff, clock,
-               log) {}
+      recheck_(parts.compare.recheck_terms, parts.compare.recheck_makers, options.recheck,
+               options.backoff, clock, log),
+      verifier_(parts.compare.terms, parts.compare.makers, options.backoff, clock, log) {}
 
 void Reconcile::cancel() noexcept {
   sides_.cancel();
   if (target_) target_->cancel();
   recheck_.cancel();
+  verifier_.cancel();
 }
 
 ReconcileReport Reconcile::execute(const std::stop_token& stop) {
   if (options_.dry_run) {
     show_all();
   } else {
-    LoadWatch::Parts watched = parts_.watched();
-    watched.give_way = [this] { cancel(); };
-    const LoadWatch watch(std::move(watched), options_.throttle, throttle_, clock_, log_);
-    // What an earlier process repaired or found, and had no time to look at.
-    look_until_settled(stop);
-    for (int round = 0; round < options_.rounds_max; ++round) {
-      if (!repair_all(stop)) break;
-      look_until_settled(stop);
-    }
+    load_watch_ = watch(parts_.watched());
+    repair_until_clean(stop);
+    load_watch_.reset();
   }
   report_.left = store_.count();
   return report_;
+}
+
+// First what an earlier process repaired or found, and had no time to look at.
+void Reconcile::repair_until_clean(const std::stop_token& stop) {
+  const auto look = [&] { return look_until_settled(stop) && compare_repaired(stop); };
+  if (!look()) return;
+  for (int round = 0; round < options_.rounds_max; ++round) {
+    if (!repair_all(stop) || !look()) return;
+  }
+}
+
+// Waits for a window to open, and for the end of a pause. False when the time to work is over.
+bool Reconcile::may_work(const std::stop_token& stop) {
+  while (true) {
+    take_change();
+    if (hours_.are_over(options_.schedule)) report_.ended = kWindowClosed;
+    if (options_.runtime_max && clock_.now() - began_ >= *options_.runtime_max)
+      report_.ended = "max_runtime is over";
+    if (!report_.ended.empty()) return false;
+    const ThrottleLimits limits = hours_.limits(options_.throttle, options_.schedule);
+    load_watch_->set_limits(limits);
+    if (!limits.standstill) return true;
+    confirm_lock();
+    if (!clock_.wait(kPauseInterval, stop)) throw Error(ErrorKind::cancelled, "repair: stopped");
+  }
+}
+
+void Reconcile::take_change() {
+  auto change = watch_.look_for_change ? watch_.look_for_change() : std::nullopt;
+  if (!change) return;
+  options_.throttle = change->throttle;
+  options_.schedule = change->schedule;
+  options_.runtime_max = change->runtime_max;
+  if (!change->watched) return;
+  load_watch_.reset();
+  load_watch_ = watch(std::move(*change->watched));
+}
+
+std::unique_ptr<LoadWatch> Reconcile::watch(LoadWatch::Parts parts) {
+  parts.give_way = [this] { cancel(); };
+  return std::make_unique<LoadWatch>(std::move(parts),
+                                     hours_.limits(options_.throttle, options_.schedule), throttle_,
+                                     clock_, log_);
 }
 
 void Reconcile::show_all() {
@@ -75,14 +117,14 @@ void Reconcile::show_all() {
         report_.reached_limit = true;
       } else {
         ++repairs_;
-        on_repair_(suspect.finding);
+        watch_.on_repair(suspect.finding);
       }
     }
     last = std::move(some.back());
   }
 }
 
-// False when nothing was there to repair.
+// False when nothing was there to repair, or the time to work is over.
 bool Reconcile::repair_all(const std::stop_token& stop) {
   std::optional<Suspect> last;
   bool repaired = false;
@@ -103,6 +145,7 @@ bool Reconcile::repair_all(const std::stop_token& stop) {
       }
     }
     if (chosen.empty()) continue;
+    if (!may_work(stop)) return false;
     confirm_lock();
     if (!throttle_.begin(stop)) throw Error(ErrorKind::cancelled, "repair: stopped");
     const TimePoint began = clock_.now();
@@ -119,7 +162,7 @@ void Reconcile::repair(const std::vector<Suspect>& suspects, const std::stop_tok
   std::vector<Suspect> there;
   std::vector<Suspect> extra;
   for (const Suspect& suspect : suspects) {
-    on_repair_(suspect.finding);
+    watch_.on_repair(suspect.finding);
     (suspect.finding.kind == FindingKind::extra ? extra : there).push_back(suspect);
   }
   if (!there.empty()) write(there, stop);
@@ -132,7 +175,7 @@ void Reconcile::repair(const std::vector<Suspect>& suspects, const std::stop_tok
     suspect.rounds = 0;
     step.changed.push_back(std::move(suspect));
   }
-  store_.put(step);
+  store_.put_repaired(step);
 }
 
 void Reconcile::write(const std::vector<Suspect>& suspects, const std::stop_token& stop) {
@@ -207,8 +250,10 @@ std::int64_t Reconcile::remove_once(const std::vector<Suspect>& suspects) {
   return removed;
 }
 
-void Reconcile::look_until_settled(const std::stop_token& stop) {
+// False when the time to work is over.
+bool Reconcile::look_until_settled(const std::stop_token& stop) {
   while (store_.count().waiting > 0) {
+    if (!may_work(stop)) return false;
     const std::vector<Suspect> due = store_.due(wall_clock_ms(), kRepairsAtOnce);
     if (due.empty()) {
       confirm_lock();
@@ -226,6 +271,40 @@ void Reconcile::look_until_settled(const std::stop_token& stop) {
     }
     store_.put(step);
   }
+  return true;
+}
+
+// The chunks in which rows were repaired, as a whole. False when the time to work is over.
+bool Reconcile::compare_repaired(const std::stop_token& stop) {
+  while (const auto range = store_.repaired_range()) {
+    if (!may_work(stop)) return false;
+    confirm_lock();
+    if (!throttle_.begin(stop)) throw Error(ErrorKind::cancelled, "compare again: stopped");
+    const TimePoint began = clock_.now();
+    store_.put_compared(*range, compare_again(*range, stop));
+    ++report_.compared_again;
+    if (!throttle_.rest_after(clock_.now() - began, stop))
+      throw Error(ErrorKind::cancelled, "compare again: stopped");
+  }
+  return look_until_settled(stop);
+}
+
+VerifyStore::Step Reconcile::compare_again(const RepairedRange& range,
+                                           const std::stop_token& stop) {
+  Chunk chunk;
+  chunk.after = range.after;
+  chunk.upto = range.upto;
+  ChunkFindings findings =
+      verifier_.verify(chunk, side_of(range.place, parts_.compare.terms), stop);
+  VerifyStore::Step step;
+  for (Suspect& suspect : findings.suspects) {
+    recheck_.begin(suspect, wall_clock_ms());
+    suspect.place = range.place;
+    suspect.after = range.after;
+    suspect.upto = range.upto;
+    step.changed.push_back(std::move(suspect));
+  }
+  return step;
 }
 
 void Reconcile::confirm_lock() {

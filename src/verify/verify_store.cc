@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kTables = R"sql(
 CREATE TABLE IF NOT EXISTS verify_pass (  -- the last pass of verify
   pass_id TEXT PRIMARY KEY NOT NULL,
-  state TEXT NOT NULL,                    -- running, stopped, complete, failed
+  state TEXT NOT NULL,                    -- running, stopped, paused, complete, failed
   reason TEXT NOT NULL,
   started_at TEXT NOT NULL, updated_at TEXT NOT NULL, elapsed_s REAL NOT NULL,
   sample REAL,                            -- part of the chunks that is looked at; NULL: all
@@ -30,14 +30,23 @@ CREATE TABLE IF NOT EXISTS verify_suspect (  -- rows that differ, or may
   state TEXT NOT NULL,                    -- waiting, stands, unsettled
   source_state TEXT NOT NULL,             -- a digest of the source row; empty: not there
   since_ms INTEGER NOT NULL, look_at_ms INTEGER NOT NULL, rounds INTEGER NOT NULL,
-  place INTEGER NOT NULL, after TEXT) WITHOUT ROWID;
+  place INTEGER NOT NULL, after TEXT, upto TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verify_repaired (  -- chunks that reconcile is to compare again
+  place INTEGER NOT NULL, after TEXT, upto TEXT NOT NULL,
+  PRIMARY KEY (place, upto)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS verify_suspect_place ON verify_suspect (place, target_key);
 CREATE INDEX IF NOT EXISTS verify_suspect_due ON verify_suspect (state, look_at_ms);
+CREATE TABLE IF NOT EXISTS verify_transient (  -- rows that differed for a moment, some of them
+  target_key TEXT PRIMARY KEY NOT NULL, kind TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS verify_before ( -- differences that the last whole pass left
+  target_key TEXT PRIMARY KEY NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS verify_clean (  -- the last whole pass that found nothing
+  ended_at REAL NOT NULL, fingerprint TEXT NOT NULL);
 )sql";
 
 constexpr const char* kSuspectColumns =
     "target_key, source_key, kind, columns, state, source_state, since_ms, look_at_ms, rounds, "
-    "place, after";
+    "place, after, upto";
 
 const char* suspect_state_name(Suspect::State state) {
   switch (state) {
@@ -60,8 +69,8 @@ Suspect::State suspect_state_of(const std::string& name) {
 }
 
 PassState pass_state_of(const std::string& name) {
-  for (const auto state :
-       {PassState::running, PassState::stopped, PassState::complete, PassState::failed}) {
+  for (const auto state : {PassState::running, PassState::stopped, PassState::paused,
+                           PassState::complete, PassState::failed}) {
     if (name == pass_state_name(state)) return state;
   }
   throw Error(ErrorKind::stop, "a stored pass is in no known state: " + name);
@@ -103,6 +112,8 @@ const char* pass_state_name(PassState state) {
       return "running";
     case PassState::stopped:
       return "stopped";
+    case PassState::paused:
+      return "paused";
     case PassState::complete:
       return "complete";
     case PassState::failed:
@@ -160,7 +171,14 @@ std::optional<SavedPass> VerifyStore::load() {
 
 void VerifyStore::start(const SavedPass& pass) {
   SqliteTransaction transaction(connection_);
-  connection_.execute("DELETE FROM verify_suspect; DELETE FROM verify_pass");
+  const std::optional<SavedPass> before = load();
+  if (before && before->state == PassState::complete && !before->sample)
+    connection_.execute(
+        "DELETE FROM verify_before; "
+        "INSERT INTO verify_before SELECT target_key FROM verify_suspect WHERE state = 'stands'");
+  connection_.execute(
+      "DELETE FROM verify_suspect; DELETE FROM verify_repaired; DELETE FROM verify_transient; "
+      "DELETE FROM verify_pass");
   write_pass(pass);
   transaction.commit();
 }
@@ -175,6 +193,38 @@ void VerifyStore::save(const SavedPass& pass, const Step& step) {
 void VerifyStore::put(const Step& step) {
   SqliteTransaction transaction(connection_);
   write_step(step);
+  transaction.commit();
+}
+
+void VerifyStore::put_repaired(const Step& step) {
+  SqliteTransaction transaction(connection_);
+  write_step(step);
+  auto statement = connection_.prepare("INSERT OR IGNORE INTO verify_repaired VALUES (?, ?, ?)");
+  for (const Suspect& suspect : step.changed) {
+    Binder(statement).integer(suspect.place).key(suspect.after).key(suspect.upto);
+    statement.run();
+  }
+  transaction.commit();
+}
+
+std::optional<RepairedRange> VerifyStore::repaired_range() {
+  auto statement =
+      connection_.prepare("SELECT place, after, upto FROM verify_repaired ORDER BY place, upto");
+  if (!statement.step()) return std::nullopt;
+  Reader row(statement);
+  RepairedRange range;
+  range.place = row.integer();
+  range.after = row.maybe_key();
+  range.upto = row.key();
+  return range;
+}
+
+void VerifyStore::put_compared(const RepairedRange& range, const Step& step) {
+  SqliteTransaction transaction(connection_);
+  write_step(step);
+  auto statement = connection_.prepare("DELETE FROM verify_repaired WHERE place = ? AND upto = ?");
+  Binder(statement).integer(range.place).key(range.upto);
+  statement.run();
   transaction.commit();
 }
 
@@ -202,9 +252,19 @@ void VerifyStore::write_step(const Step& step) {
     Binder(remove).text(key.to_json());
     remove.run();
   }
+  auto keep = connection_.prepare(
+      "INSERT OR IGNORE INTO verify_transient SELECT ?, ? WHERE (SELECT count(*) FROM "
+      "verify_transient) < ?");
+  for (const Finding& finding : step.transient) {
+    Binder(keep)
+        .text(finding.target_key.to_json())
+        .text(finding_kind_name(finding.kind))
+        .integer(kTransientKept);
+    keep.run();
+  }
   auto statement =
       connection_.prepare(std::string("INSERT OR REPLACE INTO verify_suspect (") + kSuspectColumns +
-                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   for (const Suspect& suspect : step.changed) {
     const Finding& finding = suspect.finding;
     Binder(statement)
@@ -218,7 +278,8 @@ void VerifyStore::write_step(const Step& step) {
         .integer(suspect.look_at_ms)
         .integer(suspect.rounds)
         .integer(suspect.place)
-        .key(suspect.after);
+        .key(suspect.after)
+        .key(suspect.upto);
     statement.run();
   }
 }
@@ -239,6 +300,7 @@ std::vector<Suspect> VerifyStore::read_suspects(SqliteStatement& statement) {
     suspect.rounds = static_cast<int>(row.integer());
     suspect.place = row.integer();
     suspect.after = row.maybe_key();
+    suspect.upto = row.key();
     suspects.push_back(std::move(suspect));
   }
   return suspects;
@@ -272,6 +334,30 @@ Differences VerifyStore::count() {
   return differences;
 }
 
+std::int64_t VerifyStore::count_new() {
+  auto statement = connection_.prepare(
+      "SELECT count(*) FROM verify_suspect WHERE state = 'stands' AND target_key NOT IN (SELECT "
+      "target_key FROM verify_before)");
+  return statement.step() ? Reader(statement).integer() : 0;
+}
+
+void VerifyStore::note_clean(const SavedPass& pass, double unix_s) {
+  SqliteTransaction transaction(connection_);
+  connection_.execute("DELETE FROM verify_clean");
+  auto statement = connection_.prepare("INSERT INTO verify_clean VALUES (?, ?)");
+  Binder(statement).real(unix_s).text(nlohmann::json(pass.fingerprint).dump());
+  statement.run();
+  transaction.commit();
+}
+
+std::optional<double> VerifyStore::clean_at(const std::map<std::string, std::string>& fingerprint) {
+  auto statement = connection_.prepare("SELECT ended_at, fingerprint FROM verify_clean");
+  if (!statement.step()) return std::nullopt;
+  Reader row(statement);
+  const double ended_at = row.real();
+  return fields_in(row.text()) == fingerprint ? std::optional(ended_at) : std::nullopt;
+}
+
 std::optional<std::optional<Key>> VerifyStore::first_unclean(std::int64_t place) {
   auto statement = connection_.prepare(
       "SELECT after FROM verify_suspect WHERE place < ? ORDER BY place LIMIT 1");
@@ -289,6 +375,20 @@ std::vector<Suspect> VerifyStore::standing(const Suspect* last, std::size_t limi
   if (last != nullptr) row.integer(last->place).text(last->finding.target_key.to_json());
   row.integer(static_cast<std::int64_t>(limit));
   return read_suspects(statement);
+}
+
+std::vector<Finding> VerifyStore::transient() {
+  auto statement =
+      connection_.prepare("SELECT target_key, kind FROM verify_transient ORDER BY rowid");
+  std::vector<Finding> findings;
+  while (statement.step()) {
+    Reader row(statement);
+    Finding finding;
+    finding.target_key = row.key();
+    finding.kind = finding_kind_of(row.text());
+    findings.push_back(std::move(finding));
+  }
+  return findings;
 }
 
 }  // namespace backfill

@@ -97,7 +97,7 @@ TEST_F(OptionsTest, TakeTheFlagsOfVerifyAndReconcile) {
   EXPECT_EQ(verify.verify.list_file, "l");
   EXPECT_EQ(verify.verify.settle, std::chrono::seconds(2));
   EXPECT_EQ(verify.verify.every, std::chrono::minutes(10));
-  EXPECT_EQ(verify.verify.metrics_file, "m");
+  EXPECT_EQ(verify.metrics.file, "m");
   EXPECT_TRUE(reconcile.dry_run && reconcile.verify.delete_extra);
   EXPECT_EQ(reconcile.verify.repairs_max, 7);
   EXPECT_EQ(reconcile.verify.settle, std::chrono::seconds(5));

@@ -177,6 +177,19 @@ TEST(Metrics, TellWhatVerifyFound) {
   EXPECT_EQ(value(text, R"(backfill_discrepancies{job="shop",kind="extra"})"), "2");
   EXPECT_EQ(value(text, R"(backfill_discrepancies{job="shop",kind="different"})"), "3");
   EXPECT_THAT(text, Not(HasSubstr("backfill_rows_total")));
+  EXPECT_THAT(text, Not(HasSubstr("last_clean"))) << "never is not 1970";
+  EXPECT_THAT(text, Not(HasSubstr("drift")));
+}
+
+TEST(Metrics, TellTheLastCleanPassAndTheDriftWhereTheyAreKnown) {
+  Metrics metrics("shop");
+  metrics.show(Discrepancies{.clean_at = 1'700'000'000.25, .drift_within_hour = 4});
+
+  const std::string text = metrics.text();
+
+  EXPECT_EQ(value(text, R"(backfill_verify_last_clean_timestamp_seconds{job="shop"})"),
+            "1700000000.250");
+  EXPECT_EQ(value(text, R"(backfill_verify_drift_per_hour{job="shop"})"), "4");
 }
 
 TEST(Metrics, EscapeWhatWouldEndALabel) {

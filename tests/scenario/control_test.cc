@@ -149,6 +149,46 @@ TEST_P(ControlTest, ReadsTheJobFileAgainAtSighup) {
   EXPECT_EQ(copied(), "2000");
 }
 
+TEST_P(ControlTest, PausesAVerifyInProgressAndSetsWhatItThenHolds) {
+  playground_->execute("INSERT INTO people SELECT * FROM users");
+  const JobOnDisk job(keys());
+  const std::string gate = (job.folder() / "gate").string();
+  const std::string pause_file = (job.folder() / "pause").string();
+  Program verify({BACKFILL_PROGRAM, "verify", job.file()},
+                 {{"BACKFILL_FAILPOINTS", "verify.after_compare=wait(" + gate + ")@5"}});
+  const auto says = [&](const std::string& text) {
+    return wait_until([&] { return verify.err().find(text) != std::string::npos; });
+  };
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(gate + ".reached"); }))
+      << verify.err();
+
+  const ProgramEnd paused = job.call("pause");
+  EXPECT_TRUE(says("paused by `backfill pause` at ")) << verify.err();
+  job.call("resume");
+  EXPECT_TRUE(says("goes on")) << verify.err();
+  write_file(pause_file, "");
+  job.call("set", {"throttle.pause_file=" + pause_file});
+  EXPECT_TRUE(says("paused reason=\"pause_file ")) << verify.err();
+  write_file(gate, "");
+  EXPECT_TRUE(verify.is_running());
+  std::filesystem::remove(pause_file);
+  const ProgramEnd end = verify.wait();
+
+  EXPECT_NE(paused.out.find("a verify is in progress"), std::string::npos) << paused;
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_NE(end.out.find("equal"), std::string::npos) << end;
+}
+
+TEST_P(ControlTest, EndsAPausedVerifyWhenItsTimeIsOver) {
+  const JobOnDisk job(keys());
+  job.call("pause");
+
+  const ProgramEnd end = job.call("verify", {"--set", "schedule.max_runtime=200ms"});
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_NE(end.out.find("not finished: max_runtime is over"), std::string::npos) << end;
+}
+
 INSTANTIATE_TEST_SUITE_P(On, ControlTest, ::testing::Values(Engine::sqlite, Engine::postgres),
                          [](const auto& tested) { return engine_name(tested.param); });
 

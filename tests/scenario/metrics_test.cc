@@ -280,5 +280,59 @@ TEST_F(MetricsTest, AreNotHeldBackByAStop) {
   EXPECT_THAT(read_file(file), Not(HasSubstr("last_success")));
 }
 
+TEST_F(MetricsTest, OfAVerifyTellWhatDiffersWhatCameUpAndWhenAllWasWell) {
+  const JobOnDisk job(keys());
+  ASSERT_EQ(job.run().exit_code, 0);
+  const std::string file = (job.folder() / "verify.prom").string();
+  Program verify({BACKFILL_PROGRAM, "verify", job.file(), "--settle=0s", "--every=20ms",
+                  "--metrics-listen=127.0.0.1:0", "--metrics-file=" + file});
+  const std::string address = metrics_address(verify);
+  const auto now = [&](const std::string& sample) {
+    return value(get(address, "/metrics"), sample);
+  };
+  const std::string different = R"(backfill_discrepancies{job="job",kind="different"})";
+  const std::string drift = R"(backfill_verify_drift_per_hour{job="job"})";
+  const std::string clean = R"(backfill_verify_last_clean_timestamp_seconds{job="job"})";
+  ASSERT_TRUE(wait_until([&] { return now(different) == 0; })) << verify.err();
+  EXPECT_GT(now(clean), 1.7e9);
+  EXPECT_EQ(now(drift), 0);
+
+  playground_->execute(
+      "UPDATE users SET last_name = 'Else' WHERE id = (SELECT max(id) FROM users)");
+  ASSERT_TRUE(wait_until([&] { return now(different) == 1; })) << verify.err();
+  const double clean_at = now(clean);
+  const std::size_t said = verify.out().size();
+  ASSERT_TRUE(wait_until([&] { return verify.out().size() > said + 2000; })) << verify.err();
+
+  EXPECT_EQ(now(different), 1);
+  EXPECT_EQ(now(drift), 1) << "the same row, pass after pass";
+  EXPECT_EQ(now(clean), clean_at);
+  verify.send(SIGTERM);
+  EXPECT_EQ(verify.wait().exit_code, 5);
+  EXPECT_EQ(complaints(job.folder(), read_file(file)), "");
+  EXPECT_EQ(value(read_file(file), drift), 1);
+
+  // Another process knows when all was well, too.
+  ASSERT_EQ(job.call("verify", {"--settle=0s", "--metrics-file=" + file}).exit_code, 5);
+  EXPECT_EQ(value(read_file(file), clean), clean_at);
+}
+
+TEST_F(MetricsTest, OfAVerifyArePushedAfterEachPass) {
+  const Server gateway({"prometheus-pushgateway"}, free_port());
+  const JobOnDisk job(keys());
+  ASSERT_EQ(job.run().exit_code, 0);
+  Program verify({BACKFILL_PROGRAM, "verify", job.file(), "--settle=0s", "--every=1h",
+                  "--pushgateway=http://" + gateway.address()});
+
+  EXPECT_TRUE(wait_until([&] {
+    return get(gateway.address(), "/metrics")
+               .find(R"(backfill_discrepancies{instance="",job="job",kind="missing"} 0)") !=
+           std::string::npos;
+  })) << get(gateway.address(), "/metrics")
+      << verify.err();
+  verify.send(SIGTERM);
+  EXPECT_EQ(verify.wait().exit_code, 0);
+}
+
 }  // namespace
 }  // namespace backfill

@@ -52,6 +52,79 @@ TEST_P(ReconcileTest, MakesTheTargetWhatItShouldBe) {
   EXPECT_EQ(job().find(), Findings());
 }
 
+// What only a comparison of the whole chunk can find: nobody has seen these rows differ.
+TEST_P(ReconcileTest, ComparesTheChunksOfItsRepairsAgainUntilTheyAreClean) {
+  job().target().execute(
+      "DELETE FROM copies WHERE id = 21; INSERT INTO copies (id, full_name) VALUES (10, 'Nobody')");
+  ASSERT_EQ(job().verify().exit_code, 5);
+  const std::string beside = job().source().value("SELECT min(id) FROM people WHERE id > 21");
+  const std::string far_off = job().source().value("SELECT max(id) FROM people");
+  job().target().execute("DELETE FROM copies WHERE id IN (" + beside + ", " + far_off +
+                         "); INSERT INTO copies (id, full_name) VALUES (23, 'Nobody')");
+
+  const ProgramEnd end = job().reconcile({"--delete-extra", "--json"});
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_EQ(json_of(end)["written"], 2) << end;
+  EXPECT_EQ(json_of(end)["deleted"], 2) << end;
+  EXPECT_GE(json_of(end)["chunks_compared_again"], 2) << "once more after the second repair";
+  EXPECT_EQ(job().find(), (Findings{"missing " + far_off}));
+}
+
+TEST_P(ReconcileTest, WaitsWhileItIsToBePaused) {
+  plant();
+  ASSERT_EQ(job().verify().exit_code, 5);
+  const auto before = target_rows();
+  const std::string pause_file = (job().job().folder() / "pause").string();
+  write_file(pause_file, "");
+  job().job().call("pause");
+  Program reconcile({BACKFILL_PROGRAM, "reconcile", job().job().file(), "--settle=0s",
+                     "--delete-extra", "--set", "throttle.pause_file=" + pause_file});
+  const auto says = [&](const std::string& text) {
+    return wait_until([&] { return reconcile.err().find(text) != std::string::npos; });
+  };
+  EXPECT_TRUE(says("paused by `backfill pause`")) << reconcile.err();
+  EXPECT_EQ(target_rows(), before);
+
+  job().job().call("resume");
+  std::filesystem::remove(pause_file);
+  const ProgramEnd end = reconcile.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_EQ(target_rows(), source_rows());
+}
+
+TEST_P(ReconcileTest, WritesNothingWhileThereIsAPauseFile) {
+  plant();
+  ASSERT_EQ(job().verify().exit_code, 5);
+  const auto before = target_rows();
+  const std::string pause_file = (job().job().folder() / "pause").string();
+  write_file(pause_file, "");
+  Program reconcile({BACKFILL_PROGRAM, "reconcile", job().job().file(), "--settle=0s",
+                     "--delete-extra", "--set", "throttle.pause_file=" + pause_file});
+  EXPECT_TRUE(wait_until([&] {
+    return reconcile.err().find("paused reason=\"pause") != std::string::npos;
+  })) << reconcile.err();
+  EXPECT_EQ(target_rows(), before);
+
+  std::filesystem::remove(pause_file);
+  const ProgramEnd end = reconcile.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_EQ(target_rows(), source_rows());
+}
+
+TEST_P(ReconcileTest, EndsAsPlannedWhenItsTimeIsOver) {
+  plant();
+  ASSERT_EQ(job().verify().exit_code, 5);
+  job().job().call("pause");
+
+  const ProgramEnd end = job().reconcile({"--set", "schedule.max_runtime=200ms"});
+
+  EXPECT_EQ(end.exit_code, 5) << end;
+  EXPECT_NE(end.out.find("not finished: max_runtime is over"), std::string::npos) << end;
+}
+
 TEST_P(ReconcileTest, LeavesExtraRowsAloneUnlessToldToDeleteThem) {
   plant();
   ASSERT_EQ(job().verify().exit_code, 5);
@@ -98,10 +171,12 @@ TEST_P(ReconcileTest, StopsARunaway) {
 TEST_P(ReconcileTest, GoesOnAfterBeingKilledAtAnyPlace) {
   for (const std::string place :
        {"reconcile.after_read", "reconcile.after_lock", "reconcile.after_repair",
-        "target.before_commit", "target.after_commit"}) {
+        "target.before_commit", "target.after_commit", "verify.after_compare"}) {
     SCOPED_TRACE(place);
     plant();
     ASSERT_EQ(job().verify().exit_code, 5);
+    // Not seen by the verify, but in a chunk of what was.
+    job().target().execute("UPDATE copies SET full_name = 'Else' WHERE id = 28");
 
     const ProgramEnd killed = job().reconcile({"--delete-extra"}, place + "=crash@1");
     EXPECT_EQ(killed.signal, SIGKILL) << killed;

@@ -371,5 +371,25 @@ TEST_F(LeastPrivilegeTest, IsEnoughInPlaceWithALedgerAndWithout) {
   expect_done(with, "shop.users");
 }
 
+// What it does not need is to write.
+TEST_F(LeastPrivilegeTest, IsEnoughToVerify) {
+  grant("SELECT (id, full_name)", "shop.users", reader_);
+  grant("SELECT (id, first_name, last_name)", "shop.people", writer_);
+  Keys keys = copy("upsert");
+  keys["source.consistency"] = "\"none\"";
+  const JobOnDisk job(keys);
+
+  const ProgramEnd refused = job.call("verify", {"--settle=0s"});
+  EXPECT_EQ(refused.exit_code, 3) << refused;
+  EXPECT_NE(refused.err.find("GRANT TEMPORARY ON DATABASE " + database().name() + " TO "),
+            std::string::npos)
+      << refused;
+  grant("TEMPORARY", "DATABASE " + database().name(), writer_);
+  const ProgramEnd end = job.call("verify", {"--settle=0s"});
+
+  EXPECT_EQ(end.exit_code, 5) << end;
+  EXPECT_NE(end.out.find("100 missing, 0 extra, 0 different"), std::string::npos) << end;
+}
+
 }  // namespace
 }  // namespace backfill

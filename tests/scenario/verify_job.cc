@@ -57,9 +57,11 @@ VerifyJob::Findings VerifyJob::find(const std::vector<std::string>& words) {
   return found;
 }
 
-VerifyJob::Findings VerifyJob::listed() const {
-  Findings findings;
-  std::istringstream lines(read_file(list_file()));
+VerifyJob::Findings VerifyJob::listed() const { return read_findings(list_file()); }
+
+VerifyJob::Findings read_findings(const std::string& list_file) {
+  VerifyJob::Findings findings;
+  std::istringstream lines(read_file(list_file));
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     EXPECT_TRUE(json.is_object()) << line;

@@ -59,6 +59,9 @@ class VerifyJob {
   std::unique_ptr<JobOnDisk> job_;
 };
 
+// What `--list` wrote; fails the test when it is no such list, or has one twice.
+VerifyJob::Findings read_findings(const std::string& list_file);
+
 // What `--json` printed; fails the test when it is none.
 nlohmann::json json_of(const ProgramEnd& end);
 

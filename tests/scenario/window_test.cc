@@ -46,12 +46,16 @@ class WindowTest : public ::testing::TestWithParam<Engine> {
   }
 
   // The program, at noon.
-  Program start_at_noon(const JobOnDisk& job, const Program::Environment& more = {}) const {
+  Program start_at_noon(const JobOnDisk& job, const Program::Environment& more = {},
+                        const std::vector<std::string>& words = {"run"}) const {
     set_hours(job, 0);
     Program::Environment environment = {{"LD_PRELOAD", BACKFILL_STEPPING_CLOCK},
                                         {"STEPPING_CLOCK", (job.folder() / "clock").string()}};
     environment.insert(more.begin(), more.end());
-    return Program({BACKFILL_PROGRAM, "run", job.file(), "--resume"}, environment);
+    std::vector<std::string> line{BACKFILL_PROGRAM};
+    line.insert(line.end(), words.begin(), words.end());
+    line.insert(line.end(), {job.file(), "--resume"});
+    return Program(line, environment);
   }
 
   static void set_hours(const JobOnDisk& job, long hours) {
@@ -106,6 +110,36 @@ TEST_P(WindowTest, StopsAsPlannedWhenItClosesAndGoesOnInTheNext) {
   EXPECT_LT(std::stoi(left_off), 2000);
   EXPECT_EQ(next_end.exit_code, 0) << next_end;
   EXPECT_EQ(copied(), "2000");
+}
+
+TEST_P(WindowTest, VerifyWaitsStopsAndGoesOnLikeARun) {
+  playground_->execute("INSERT INTO people SELECT * FROM users");
+  const JobOnDisk job(keys());
+  const std::string gate = (job.folder() / "gate").string();
+  Program verify = start_at_noon(
+      job, {{"BACKFILL_FAILPOINTS", "verify.after_compare=wait(" + gate + ")@5"}}, {"verify"});
+  ASSERT_TRUE(wait_until([&] {
+    return verify.err().find("outside schedule.window; opens at 2026-11-23 22:00 Europe/Berlin") !=
+           std::string::npos;
+  })) << verify.err();
+  EXPECT_FALSE(std::filesystem::exists(gate + ".reached"));
+  set_hours(job, 11);
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(gate + ".reached"); }))
+      << verify.err();
+  set_hours(job, 19);
+  ASSERT_TRUE(wait_until([&] { return verify.err().find("has closed") != std::string::npos; }));
+  write_file(gate, "");
+  const ProgramEnd end = verify.wait();
+  Program next = start_at_noon(job, {}, {"verify", "--json"});
+  set_hours(job, 11);
+  const ProgramEnd next_end = next.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_NE(end.out.find("not finished: schedule.window has closed"), std::string::npos) << end;
+  EXPECT_EQ(next_end.exit_code, 0) << next_end;
+  const Json json = Json::parse(next_end.out);
+  EXPECT_EQ(json["clean"], true);
+  EXPECT_EQ(json["rows"]["source"], 2000);
 }
 
 TEST_P(WindowTest, PlanSaysWhenItOpens) {

@@ -29,6 +29,7 @@ class VerifyStoreTest : public ::testing::Test {
     made.state = state;
     made.place = place;
     made.after = key_of(place * 10);
+    made.upto = key_of(place * 10 + 10);
     made.look_at_ms = id;
     return made;
   }
@@ -110,6 +111,59 @@ TEST_F(VerifyStoreTest, ListsDifferencesInTheOrderOfTheirChunksPageByPage) {
   }
 
   EXPECT_EQ(ids, (std::vector<std::int64_t>{9, 7, 5, 3, 1}));
+}
+
+TEST_F(VerifyStoreTest, KeepsChunksOfRepairsUntilTheyWereComparedAgain) {
+  const Suspect one = suspect(1, Suspect::State::stands, 4);
+  const Suspect beside = suspect(2, Suspect::State::stands, 4);
+  const Suspect before = suspect(3, Suspect::State::stands, 2);
+  store().put_repaired({{one, beside, before}, {}});
+
+  const auto first = VerifyStore(path()).repaired_range();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->place, 2);
+  EXPECT_EQ(first->after, key_of(20));
+  EXPECT_EQ(first->upto, key_of(30));
+  store().put_compared(*first, {});
+  const auto second = store().repaired_range();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->place, 4);
+  store().put_compared(*second, {});
+
+  EXPECT_FALSE(store().repaired_range());
+}
+
+TEST_F(VerifyStoreTest, CountsADifferenceAsNewOnceOnly) {
+  SavedPass pass;
+  pass.pass_id = "one";
+  store().start(pass);
+  pass.state = PassState::complete;
+  store().save(pass, {{suspect(1, Suspect::State::stands, 1)}, {}});
+  EXPECT_EQ(store().count_new(), 1);
+
+  pass.state = PassState::running;
+  store().start(pass);
+  store().save(pass, {{suspect(1, Suspect::State::stands, 1), suspect(2, Suspect::State::stands, 1),
+                       suspect(3, Suspect::State::waiting, 1)},
+                      {}});
+  EXPECT_EQ(store().count_new(), 1);
+
+  // That pass came to no end, and says nothing of what was there.
+  store().start(pass);
+  store().save(pass, {{suspect(1, Suspect::State::stands, 1)}, {}});
+  EXPECT_EQ(store().count_new(), 0);
+}
+
+TEST_F(VerifyStoreTest, RemembersTheLastCleanPassOfTheSameRows) {
+  SavedPass pass;
+  pass.fingerprint = {{"source.table", "t"}};
+  EXPECT_FALSE(store().clean_at(pass.fingerprint));
+  store().note_clean(pass, 10.5);
+  store().note_clean(pass, 20.5);
+  store().start(pass);
+
+  EXPECT_EQ(store().clean_at(pass.fingerprint), 20.5);
+  EXPECT_FALSE(store().clean_at({{"source.table", "another"}}));
 }
 
 }  // namespace
