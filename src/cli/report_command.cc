@@ -14,6 +14,7 @@
 #include "cli/seen_run.h"
 #include "job/job.h"
 #include "observe/report.h"
+#include "sqlite/runner_lock.h"
 #include "support/clock.h"
 #include "verify/verify_store.h"
 
@@ -59,6 +60,14 @@ std::optional<VerifyFacts> verify_facts(const std::filesystem::path& checkpoint)
                            suspect.finding.target_key.display(), suspect.finding.columns});
   }
   return facts;
+}
+
+// A pass that was killed leaves the state `running` behind, as a run does.
+void correct(VerifyFacts& facts, const Job& job) {
+  if (facts.state != pass_state_name(PassState::running)) return;
+  if (SqliteRunnerLock::is_held(job.checkpoint.string(), verify_lock_name(job.name))) return;
+  facts.state = pass_state_name(PassState::stopped);
+  facts.reason = "its process is gone; go on with backfill verify --resume";
 }
 
 // All of the run that the file has, of one moment.
@@ -130,6 +139,7 @@ ExitCode report_command(const Options& options) {
     return read_report(*store, job);
   }();
   report.verify = verify_facts(job.checkpoint);
+  if (report.verify) correct(*report.verify, job);
   report.run = seen_run(std::move(report.run), job);
 
   const std::string page = report_page(report);

@@ -253,6 +253,23 @@ TEST_F(ReportTest, IsItsOwnersFileAndReplacedAsAWhole) {
     EXPECT_THAT(entry.path().filename().string(), Not(StartsWith("report.html.")));
 }
 
+TEST_F(ReportTest, ShowsWhatVerifyFoundAndThatAPassWasKilled) {
+  const JobOnDisk job(keys());
+  ASSERT_EQ(job.run().exit_code, 0);
+  playground_->execute("DELETE FROM people WHERE id = 'k17'");
+  ASSERT_EQ(job.call("verify", {"--settle=0s"}).exit_code, 5);
+
+  const std::string found = job.call("report", {"-o", "-"}).out;
+  SqliteConnection(job.checkpoint(), SqliteConnection::Mode::read_write)
+      .execute("UPDATE verify_pass SET state = 'running'");
+  const std::string killed = job.call("report", {"-o", "-"}).out;
+
+  EXPECT_THAT(
+      found, AllOf(HasSubstr("<dd>1 difference</dd>"), HasSubstr("1 missing, 0 extra, 0 different"),
+                   HasSubstr("<td>&#39;k17&#39;</td><td>missing</td>")));
+  EXPECT_THAT(killed, HasSubstr("stopped: its process is gone; go on with backfill verify"));
+}
+
 TEST_F(ReportTest, GoesToStdoutWhereAskedTo) {
   const JobOnDisk job(keys());
   ASSERT_EQ(job.run().exit_code, 0);

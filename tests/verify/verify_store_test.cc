@@ -45,6 +45,17 @@ TEST_F(VerifyStoreTest, HasNoPassAtFirst) {
   EXPECT_EQ(store().count().standing(), 0);
 }
 
+TEST_F(VerifyStoreTest, IsOpenedForLookingOnlyWhereAPassWasBegun) {
+  const TempFolder folder;
+  CheckpointStore::open(folder / "other.db");
+
+  EXPECT_EQ(VerifyStore::open_existing(folder / "other.db"), nullptr);
+  const auto reader = VerifyStore::open_existing(path());
+  ASSERT_NE(reader, nullptr);
+  EXPECT_FALSE(reader->load());
+  EXPECT_THROW(reader->start(SavedPass()), Error);
+}
+
 TEST_F(VerifyStoreTest, GivesBackThePassThatWasSaved) {
   SavedPass pass;
   pass.pass_id = "p";
