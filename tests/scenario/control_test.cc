@@ -152,24 +152,31 @@ TEST_P(ControlTest, ReadsTheJobFileAgainAtSighup) {
 TEST_P(ControlTest, PausesAVerifyInProgressAndSetsWhatItThenHolds) {
   playground_->execute("INSERT INTO people SELECT * FROM users");
   const JobOnDisk job(keys());
-  const std::string gate = (job.folder() / "gate").string();
   const std::string pause_file = (job.folder() / "pause").string();
   Program verify({BACKFILL_PROGRAM, "verify", job.file()},
-                 {{"BACKFILL_FAILPOINTS", "verify.after_compare=wait(" + gate + ")@5"}});
+                 {{"BACKFILL_FAILPOINTS", "verify.after_compare=delay(400ms)"}});
   const auto says = [&](const std::string& text) {
     return wait_until([&] { return verify.err().find(text) != std::string::npos; });
   };
-  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(gate + ".reached"); }))
-      << verify.err();
+  ASSERT_TRUE(says("end_key")) << verify.err();
 
   const ProgramEnd paused = job.call("pause");
   EXPECT_TRUE(says("paused by `backfill pause` at ")) << verify.err();
+  const auto threads = [&] {
+    int count = 0;
+    for (const auto& thread :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(verify.pid()) + "/task"))
+      count += thread.is_directory() ? 1 : 0;
+    return count;
+  };
+  const auto threads_before = threads();
+  job.call("set", {"run.workers=6"});
+  EXPECT_TRUE(wait_until([&] { return threads() >= threads_before + 4; })) << verify.err();
   job.call("resume");
   EXPECT_TRUE(says("goes on")) << verify.err();
   write_file(pause_file, "");
   job.call("set", {"throttle.pause_file=" + pause_file});
   EXPECT_TRUE(says("paused reason=\"pause_file ")) << verify.err();
-  write_file(gate, "");
   EXPECT_TRUE(verify.is_running());
   std::filesystem::remove(pause_file);
   const ProgramEnd end = verify.wait();
