@@ -24,19 +24,22 @@ struct Status {
   std::optional<SavedRun> run;
   std::vector<DeadLetter> dead_letters;
   std::vector<Control> controls;
+  bool is_at_work = false;  // a runner is, also in a pause
 };
 
 // What the file says, corrected by whether anybody is at work: a runner that was killed leaves
 // the state `running` behind.
 Status read_status(const Options& options) {
-  Status status{load_job(options.job_file, options.overrides), std::nullopt, {}, {}};
+  Status status{load_job(options.job_file, options.overrides), std::nullopt, {}, {}, false};
   if (auto store = CheckpointStore::open_existing(status.job.checkpoint)) {
     status.run = store->load();
     status.controls = store->controls();
     if (options.dead_letters) status.dead_letters = store->dead_letters(kDeadLettersMax);
   }
   const bool says_running = status.run && status.run->state == RunState::running;
-  if (says_running && !SqliteRunnerLock::is_held(status.job.checkpoint.string(), status.job.name)) {
+  status.is_at_work =
+      says_running && SqliteRunnerLock::is_held(status.job.checkpoint.string(), status.job.name);
+  if (says_running && !status.is_at_work) {
     status.run->state = RunState::stopped;
     status.run->reason = "its process is gone; run again with --resume";
   }
@@ -161,8 +164,7 @@ ExitCode status_command(const Options& options) {
     if (options.watch && !options.json && isatty(STDOUT_FILENO) != 0) fmt::print("\033[H\033[2J");
     print(status, options);
     std::fflush(stdout);
-    const bool runs = status.run && status.run->state == RunState::running;
-    if (!options.watch || !runs) return ExitCode::done;
+    if (!options.watch || !status.is_at_work) return ExitCode::done;
     clock.wait(kWatchInterval, std::stop_token());
   }
 }
