@@ -47,10 +47,12 @@ class StatusTest : public ::testing::TestWithParam<Engine> {
 
 void expect_shape(const json& status) {
   EXPECT_EQ(names_of(status),
-            (std::set<std::string>{"job", "run_id", "state", "reason", "rows", "progress",
-                                   "rate_rows_per_s", "eta_s", "watermark", "end_key", "batch_size",
-                                   "workers", "share", "pressure", "batches", "started_at",
-                                   "updated_at", "elapsed_s", "throttled_s"}));
+            (std::set<std::string>{"job",        "run_id",    "state",           "reason",
+                                   "rows",       "progress",  "rate_rows_per_s", "eta_s",
+                                   "watermark",  "end_key",   "batch_size",      "workers",
+                                   "share",      "pressure",  "batches",         "started_at",
+                                   "updated_at", "elapsed_s", "throttled_s",     "rested_s",
+                                   "signals"}));
   EXPECT_EQ(names_of(status["rows"]),
             (std::set<std::string>{"read", "written", "skipped", "rejected", "unchanged",
                                    "conflicts", "estimated_total"}));
