@@ -140,7 +140,7 @@ ExitCode report_command(const Options& options) {
   }();
   report.verify = verify_facts(job.checkpoint);
   if (report.verify) correct(*report.verify, job);
-  report.run = seen_run(std::move(report.run), job);
+  report.run = seen_run(std::move(report.run), job).run;
 
   const std::string page = report_page(report);
   if (options.output == "-") {

@@ -10,7 +10,12 @@
 
 namespace backfill {
 
+struct SeenRun {
+  SavedRun run;
+  bool is_at_work;  // a runner is, also in a pause
+};
+
 // Opens and closes the checkpoint file: not for a process that has it in a transaction.
-SavedRun seen_run(SavedRun saved, const Job& job);
+SeenRun seen_run(SavedRun saved, const Job& job);
 
 }  // namespace backfill

@@ -24,16 +24,21 @@ struct Status {
   std::optional<SavedRun> run;
   std::vector<DeadLetter> dead_letters;
   std::vector<Control> controls;
+  bool is_at_work = false;  // a runner is, also in a pause
 };
 
 Status read_status(const Options& options) {
-  Status status{load_job(options.job_file, options.overrides), std::nullopt, {}, {}};
+  Status status{load_job(options.job_file, options.overrides), std::nullopt, {}, {}, false};
   if (auto store = CheckpointStore::open_existing(status.job.checkpoint)) {
     status.run = store->load();
     status.controls = store->controls();
     if (options.dead_letters) status.dead_letters = store->dead_letters(kDeadLettersMax);
   }
-  if (status.run) status.run = seen_run(std::move(*status.run), status.job);
+  if (status.run) {
+    auto [run, is_at_work] = seen_run(std::move(*status.run), status.job);
+    status.run = std::move(run);
+    status.is_at_work = is_at_work;
+  }
   return status;
 }
 
@@ -155,8 +160,7 @@ ExitCode status_command(const Options& options) {
     if (options.watch && !options.json && isatty(STDOUT_FILENO) != 0) fmt::print("\033[H\033[2J");
     print(status, options);
     std::fflush(stdout);
-    const bool runs = status.run && status.run->state == RunState::running;
-    if (!options.watch || !runs) return ExitCode::done;
+    if (!options.watch || !status.is_at_work) return ExitCode::done;
     clock.wait(kWatchInterval, std::stop_token());
   }
 }

@@ -452,9 +452,7 @@ void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const
   Error last = error;
   while (true) {
     log_.write(LogLevel::warning, "will try again",
-               {{"chunk", chunk.display()},
-                {"retry", backoff.retries() + 1},
-                {"reason", reason}});
+               {{"chunk", chunk.display()}, {"retry", backoff.retries() + 1}, {"reason", reason}});
     if (!backoff.wait(stop)) {
       if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
       const ExitCode exit_code = is_connection_loss(last) ? side_ : ExitCode::failed;

@@ -14,9 +14,7 @@ void wait_and_reconnect(const Patience& patience, Backoff& backoff, const std::s
   Error last = error;
   while (true) {
     patience.log.write(LogLevel::warning, "will try again",
-                       {{"work", what},
-                        {"retry", backoff.retries() + 1},
-                        {"reason", last.what()}});
+                       {{"work", what}, {"retry", backoff.retries() + 1}, {"reason", last.what()}});
     if (!backoff.wait(stop)) {
       if (stop.stop_requested()) throw Error(ErrorKind::cancelled, what + ": stopped");
       const ExitCode code = is_connection_loss(last) ? patience.sides.side() : ExitCode::failed;

@@ -39,11 +39,9 @@ TEST(Log, QuotesSoThatAnEventStaysOneLine) {
 }
 
 TEST(Log, WritesOneJsonObjectAnEventForMachines) {
-  const std::string line = written(LogFormat::json, LogLevel::info, LogLevel::error, "failed",
-                                   {{"reason", "a \"b\"\nc \xff"},
-                                    {"rows_read", 7},
-                                    {"share", 0.25},
-                                    {"watermark", "8"}});
+  const std::string line = written(
+      LogFormat::json, LogLevel::info, LogLevel::error, "failed",
+      {{"reason", "a \"b\"\nc \xff"}, {"rows_read", 7}, {"share", 0.25}, {"watermark", "8"}});
 
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
   const auto json = nlohmann::json::parse(line);

@@ -62,10 +62,9 @@ TEST(ProgressDisplay, LogsOneLineAnInterval) {
   }
 
   ASSERT_EQ(log.lines().size(), 3U);
-  EXPECT_EQ(
-      log.lines()[0],
-      "info progress rows_read=82300 written=82000 rejected=0 batch_size=1000 share=0.5 "
-      "at=41 %  82,300 of about 200,000 rows  95,000 rows/s  1m10s to 1m30s left");
+  EXPECT_EQ(log.lines()[0],
+            "info progress rows_read=82300 written=82000 rejected=0 batch_size=1000 share=0.5 "
+            "at=41 %  82,300 of about 200,000 rows  95,000 rows/s  1m10s to 1m30s left");
 }
 
 TEST(ProgressDisplay, ShowsNothingWhenNoneIsWanted) {

@@ -101,6 +101,27 @@ TEST_P(ControlTest, SetsWhatARunInProgressThenHolds) {
   EXPECT_EQ(copied(), "2000");
 }
 
+TEST_P(ControlTest, ShowsWhoWatchesWhatIsSetAndEndsWithTheRun) {
+  const JobOnDisk job(keys());
+  job.call("pause");
+  Program run = job.start();
+  ASSERT_TRUE(wait_until([&] { return is_paused(job); })) << run.err();
+  Program watch({BACKFILL_PROGRAM, "status", job.file(), "--watch"});
+  const auto shows = [&](const std::string& words) {
+    return wait_until([&] { return watch.out().find(words) != std::string::npos; });
+  };
+  ASSERT_TRUE(shows("paused: paused by `backfill pause` at ")) << watch.out();
+
+  job.call("set", {"batch.size=50"});
+  ASSERT_TRUE(shows("batch.size = 50, since ")) << watch.out();
+  job.call("resume");
+  run.wait();
+  const ProgramEnd end = watch.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_NE(end.out.rfind("complete"), std::string::npos) << end;
+}
+
 TEST_P(ControlTest, HoldsWhatWasSetInLaterRunsUntilItIsUnset) {
   const JobOnDisk job(keys());
   job.call("set", {"run.workers=3"});

@@ -97,7 +97,7 @@ class FailureTableTest : public ::testing::Test {
   }
 
   static void run_and_kill(const JobOnDisk& job) {
-    EXPECT_EQ(job.run({"--workers=1"}, "checkpoint.after_commit=crash@2").signal, SIGKILL);
+    EXPECT_EQ(job.run({"--workers=1"}, "target.after_commit=crash@2").signal, SIGKILL);
   }
 
   ProgramEnd unfinished() const {

@@ -20,7 +20,8 @@ class CollectingLog : public Log {
     std::string line = kLevels[static_cast<int>(level)];
     line += ' ';
     line += event;
-    for (const auto& [name, value] : fields) line += " " + std::string(name) + "=" + log_text(value);
+    for (const auto& [name, value] : fields)
+      line += " " + std::string(name) + "=" + log_text(value);
     const std::lock_guard lock(mutex_);
     lines_.push_back(std::move(line));
   }
