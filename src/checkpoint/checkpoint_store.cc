@@ -73,11 +73,14 @@ class Snapshot {
   SqliteConnection& connection_;
 };
 
-// From `format`, 0 for an empty database, to today's.
-void make_schema(SqliteConnection& connection, std::int64_t format) {
-  if (format == kCheckpointFormat) return;
+// To today's format, from an older one or an empty database. Another process may be at it, too:
+// what the file is counts once it is locked.
+void make_schema(SqliteConnection& connection) {
+  if (read_pragma(connection, "user_version") == kCheckpointFormat) return;
   SqliteTransaction transaction(connection);
-  if (format == 0) {
+  const std::int64_t format = read_pragma(connection, "user_version");
+  if (format == kCheckpointFormat) return;
+  if (is_empty(connection)) {
     connection.execute(kCheckpointSchema);
   } else {
     for (auto at = static_cast<std::size_t>(format); at < kUpgradeFrom.size(); ++at)
@@ -130,7 +133,7 @@ CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
   auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
   // What is broken behind all that was read shows when the file is first written to.
   read_or_refuse(path, [&] {
-    make_schema(*connection, format);
+    make_schema(*connection);
     connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   });
   return CheckpointStore(path, std::move(connection));

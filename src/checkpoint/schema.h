@@ -81,9 +81,9 @@ inline constexpr const char* kSampleLaterColumns =
     "progress, batches_done, batches_retried, rows_conflicts, rows_rejected, signals, rested_s, "
     "phases_ms";
 
-// What makes a file of format N one of the next.
+// What makes a file of format N one of the next, from 1 on.
 inline constexpr std::array<const char*, kCheckpointFormat> kUpgradeFrom = {
-    kCheckpointSchema,  // of an empty database one of today's
+    "",
     "CREATE TABLE in_doubt (upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL)",
     "ALTER TABLE run ADD COLUMN signals TEXT NOT NULL DEFAULT '{}';"
     "ALTER TABLE run ADD COLUMN rested_s TEXT NOT NULL DEFAULT '{}';"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include <set>
 #include <thread>
 
@@ -368,6 +370,19 @@ TEST_F(CheckpointStoreTest, MakesAFileOfAnOlderFormatOneOfTodays) {
 
   expect_equal(*store.load(), full_run());
   EXPECT_EQ(query("PRAGMA user_version"), std::to_string(kCheckpointFormat));
+}
+
+// `set` beside a run that begins.
+TEST_F(CheckpointStoreTest, MayBeMadeBySeveralAtOnce) {
+  for (int round = 0; round < 20; ++round) {
+    const std::filesystem::path file = file_.parent_path() / std::to_string(round);
+    std::vector<std::future<void>> openings;
+    for (int each = 0; each < 4; ++each) {
+      openings.push_back(
+          std::async(std::launch::async, [&] { CheckpointStore::open(file).load(); }));
+    }
+    for (std::future<void>& opening : openings) EXPECT_NO_THROW(opening.get());
+  }
 }
 
 TEST_F(CheckpointStoreTest, IsReadableByItsOwnerOnly) {
