@@ -83,8 +83,7 @@ inline constexpr const char* kSampleLaterColumns =
 
 // What makes a file of format N one of the next, from 1 on.
 inline constexpr std::array<const char*, kCheckpointFormat> kUpgradeFrom = {
-    "",
-    "CREATE TABLE in_doubt (upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL)",
+    "", "CREATE TABLE in_doubt (upto TEXT NOT NULL, after TEXT, mark TEXT NOT NULL)",
     "ALTER TABLE run ADD COLUMN signals TEXT NOT NULL DEFAULT '{}';"
     "ALTER TABLE run ADD COLUMN rested_s TEXT NOT NULL DEFAULT '{}';"
     "ALTER TABLE sample ADD COLUMN progress REAL NOT NULL DEFAULT 0;"

@@ -288,10 +288,9 @@ void LoadWatch::tell_step(const Readings& readings, const Decision& decision) {
   for (const Signal& signal : readings.signals) {
     const double age_s = seconds_of(signal.age);
     fields.emplace_back(signal.reading.signal,
-                        !signal.is_known
-                            ? fmt::format("unknown {:.1f}s", age_s)
-                            : fmt::format("{:.3f}±{:.3f} {:.1f}s", signal.reading.level,
-                                          signal.noise, age_s));
+                        !signal.is_known ? fmt::format("unknown {:.1f}s", age_s)
+                                         : fmt::format("{:.3f}±{:.3f} {:.1f}s",
+                                                       signal.reading.level, signal.noise, age_s));
   }
   log_.write(LogLevel::debug, "steers", fields);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace backfill {
 namespace {
@@ -23,10 +24,10 @@ template <class MayGoOn>
 bool Throttle::wait_until(std::unique_lock<std::mutex>& lock, const std::stop_token& stop,
                           const MayGoOn& may_go_on) {
   while (!stop.stop_requested() && !may_go_on()) {
-    const TimePoint since = present();
+    const auto rest = begin_rest();
     const int changes = changes_;
     changed_.wait(lock, stop, [&] { return changes_ != changes; });
-    count_rest(since);
+    end_rest(rest);
   }
   return !stop.stop_requested();
 }
@@ -59,13 +60,13 @@ bool Throttle::rest_after(Duration work, std::stop_token stop, int worker) {
   // Each turn is one stretch of rest at one share; a new share starts the reckoning anew, with
   // the rest already had counted.
   while (!stop.stop_requested() && part(worker) > 0) {
-    const TimePoint since = present();
-    const Duration left = rest_for(work, worker) - (since - began);
+    const Duration left = rest_for(work, worker) - (present() - began);
     if (left <= Duration::zero()) break;
+    const auto rest = begin_rest();
     const int changes = changes_;
     const bool is_changed =
         changed_.wait_for(lock, stop, left, [&] { return changes_ != changes; });
-    count_rest(since);
+    end_rest(rest);
     if (!is_changed) break;
   }
   return !stop.stop_requested();
@@ -135,15 +136,18 @@ Throttle::Activity Throttle::activity() const {
 }
 
 Duration Throttle::rested() const {
-  const std::lock_guard lock(mutex_);
   Duration sum{0};
-  for (const auto& [cause, rested] : rested_) sum += rested;
+  for (const auto& [cause, rested] : rested_by()) sum += rested;
   return sum;
 }
 
 std::map<std::string, Duration> Throttle::rested_by() const {
   const std::lock_guard lock(mutex_);
-  return rested_;
+  std::map<std::string, Duration> rested = rested_;
+  for (const Rest& rest : resting_) {
+    if (!rest.cause.empty()) rested[rest.cause] += present() - rest.since;
+  }
+  return rested;
 }
 
 // 0.3 of four workers' time are two who are busy 0.6 of it, and two who wait.
@@ -162,9 +166,16 @@ Duration Throttle::rest_for(Duration work, int worker) {
   return std::min(Duration(static_cast<std::int64_t>(std::min(rest, 1e18))), kRestMax);
 }
 
-void Throttle::count_rest(TimePoint since) {
-  if (is_held_back_) return;
-  rested_[decision_.cause.empty() ? "share" : decision_.cause] += present() - since;
+// What asks for it when it begins; a look at the others is no rest.
+Throttle::Rests::iterator Throttle::begin_rest() {
+  std::string cause;
+  if (!is_held_back_) cause = decision_.cause.empty() ? "share" : decision_.cause;
+  return resting_.insert(resting_.end(), {present(), std::move(cause)});
+}
+
+void Throttle::end_rest(Rests::iterator rest) {
+  if (!rest->cause.empty()) rested_[rest->cause] += present() - rest->since;
+  resting_.erase(rest);
 }
 
 void Throttle::count_activity(TimePoint now) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <list>
 #include <map>
 #include <mutex>
 #include <random>
@@ -75,7 +76,8 @@ class Throttle {
   };
   Activity activity() const;
 
-  // All rests and pauses so far, over all workers; and by what asked for them.
+  // All rests and pauses so far, over all workers, those that last included; and by what asked for
+  // them.
   Duration rested() const;
   std::map<std::string, Duration> rested_by() const;
 
@@ -86,7 +88,14 @@ class Throttle {
   template <class MayGoOn>
   bool wait_until(std::unique_lock<std::mutex>& lock, const std::stop_token& stop,
                   const MayGoOn& may_go_on);
-  void count_rest(TimePoint since);
+  // One that a worker is in.
+  struct Rest {
+    TimePoint since;
+    std::string cause;  // empty: it does not count
+  };
+  using Rests = std::list<Rest>;
+  Rests::iterator begin_rest();
+  void end_rest(Rests::iterator rest);
   void count_activity(TimePoint now);
 
   mutable std::mutex mutex_;
@@ -99,7 +108,8 @@ class Throttle {
   int changes_ = 0;  // of all that decides about turns
   Activity activity_;
   TimePoint counted_at_;  // of activity_
-  std::map<std::string, Duration> rested_;
+  Rests resting_;
+  std::map<std::string, Duration> rested_;  // without those in resting_
   std::mt19937_64 random_;
 };
 

@@ -110,6 +110,27 @@ TEST(Throttle, DoesNotRestAfterAStop) {
   EXPECT_FALSE(throttle.rest_after(milliseconds(1), stop.get_token()));
 }
 
+TEST(Throttle, CountsARestForWhatAskedForItAlsoWhileItLasts) {
+  Throttle throttle(1);
+  Decision pause;
+  pause.share = 0;
+  pause.cause = "pause";
+  throttle.follow(pause);
+  std::future<bool> begun = std::async(std::launch::async, [&] { return throttle.begin({}); });
+
+  while (throttle.rested() < milliseconds(5)) std::this_thread::yield();
+  const auto while_it_lasts = throttle.rested_by();
+  Decision share;
+  share.share = 0.5;
+  share.cause = "share";
+  throttle.follow(share);
+  EXPECT_TRUE(begun.get());
+
+  EXPECT_GE(while_it_lasts.at("pause"), milliseconds(5));
+  EXPECT_GE(throttle.rested_by().at("pause"), while_it_lasts.at("pause"));
+  EXPECT_FALSE(throttle.rested_by().contains("share"));
+}
+
 TEST(Throttle, BeginsNoBatchInALookAndGoesOnAfterIt) {
   Throttle throttle(1);
   std::optional<Throttle::Look> look(throttle);
