@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "checkpoint/checkpoint_read.h"
@@ -17,6 +19,9 @@
 
 namespace backfill {
 namespace {
+
+constexpr std::chrono::seconds kOpeningMax{5};
+constexpr std::chrono::milliseconds kOpeningPause{5};
 
 std::string left_as_it_is(const std::filesystem::path& path, const std::string& why) {
   return "open the checkpoint " + path.string() + ": " + why +
@@ -129,6 +134,20 @@ std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path
 
 CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
   create_file(path);
+  const auto give_up_at = std::chrono::steady_clock::now() + kOpeningMax;
+  while (true) {
+    try {
+      return open_once(path);
+    } catch (const Error& error) {
+      // Another process that makes it at this moment holds locks that SQLite does not wait for.
+      const bool is_over = std::chrono::steady_clock::now() >= give_up_at;
+      if (error.kind() != ErrorKind::retry || is_over) throw;
+      std::this_thread::sleep_for(kOpeningPause);
+    }
+  }
+}
+
+CheckpointStore CheckpointStore::open_once(const std::filesystem::path& path) {
   std::int64_t format = 0;
   auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
   // What is broken behind all that was read shows when the file is first written to.

@@ -77,6 +77,7 @@ class CheckpointStore {
 
  private:
   CheckpointStore(std::filesystem::path path, std::unique_ptr<SqliteConnection> connection);
+  static CheckpointStore open_once(const std::filesystem::path& path);
 
   void write_run(const SavedRun& run);
   void write_watermark(const SavedRun& run);
