@@ -56,7 +56,8 @@ bool is_known(const std::string& name, bool is_mechanism) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
   if (is_mechanism) return is_in(mechanism_names());
-  return is_in(failpoint_names()) || is_in(verify_failpoint_names());
+  return is_in(failpoint_names()) || is_in(ledger_failpoint_names()) ||
+         is_in(verify_failpoint_names());
 }
 
 Rule parse_rule(const std::string& text) {
@@ -134,6 +135,11 @@ const std::vector<std::string_view>& failpoint_names() {
       "checkpoint.before_commit",
       "checkpoint.after_commit",
   };
+  return names;
+}
+
+const std::vector<std::string_view>& ledger_failpoint_names() {
+  static const std::vector<std::string_view> names = {"ledger.before_clear"};
   return names;
 }
 

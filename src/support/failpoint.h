@@ -23,8 +23,10 @@
 
 namespace backfill {
 
-// Every name there is in a run, in the order of a chunk's life.
+// Every name there is in any run, in the order of a chunk's life.
 const std::vector<std::string_view>& failpoint_names();
+// Likewise at the end of a run with a ledger.
+const std::vector<std::string_view>& ledger_failpoint_names();
 // Likewise in `verify` and `reconcile`.
 const std::vector<std::string_view>& verify_failpoint_names();
 

@@ -80,6 +80,24 @@ TEST_F(OutageTest, IsWaitedOutHoweverTheServerWent) {
   }
 }
 
+// The runner's lock went with the server; without it the ledger's rows are not the run's to delete.
+TEST_F(OutageTest, RightAfterTheLastSaveIsWaitedOutToo) {
+  const JobOnDisk job(doubling());
+  const std::string go = (job.folder() / "go").string();
+  Program run = job.start({"--workers=2"}, "ledger.before_clear=wait(" + go + ")@1");
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); })) << run.err();
+
+  server().kill();
+  server().start();
+  write_file(go, "");
+  const ProgramEnd end = run.wait();
+
+  EXPECT_EQ(end.exit_code, 0) << end;
+  EXPECT_EQ(end.err.find("rows of this job stay"), std::string::npos) << end;
+  EXPECT_EQ(server().value("SELECT count(*) FROM backfill_ledger"), "0");
+  EXPECT_EQ(server().value(kNotDoubledOnce), "0");
+}
+
 TEST_F(OutageTest, ThatLastsTooLongEndsTheRunAndAResumeGoesOn) {
   const JobOnDisk job(doubling());
   Program run =

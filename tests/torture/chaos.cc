@@ -47,11 +47,16 @@ std::string Chaos::failpoints() {
 
 std::string Chaos::crash_point() {
   std::vector<std::string> places = tested_.crash_at;
-  if (places.empty()) places.assign(failpoint_names().begin(), failpoint_names().end());
+  if (places.empty()) {
+    places.assign(failpoint_names().begin(), failpoint_names().end());
+    places.insert(places.end(), ledger_failpoint_names().begin(), ledger_failpoint_names().end());
+  }
   const int place = between(0, static_cast<int>(places.size()) - 1);
   const std::string& name = places[static_cast<std::size_t>(place)];
-  // The checkpoint takes what waits together in one step, so its places are reached less often.
-  const int hit = between(1, name.starts_with("checkpoint") ? 4 : 10);
+  // The checkpoint takes what waits together in one step, so its places are reached less often;
+  // the ledger is cleared once.
+  const int hits = name.starts_with("ledger") ? 1 : name.starts_with("checkpoint") ? 4 : 10;
+  const int hit = between(1, hits);
   return name + "=crash@" + std::to_string(hit);
 }
 
