@@ -92,6 +92,8 @@ struct LevelReport {
 struct PushdownReport {
   RowCounts rows;
   bool wrote_all = false;  // each row that was read was written, and they were rows.read
+  // Before the rows were read, as Source::moment() tells it; empty where there is no mark.
+  std::string moment;
 };
 
 // A range that the ledger says is written.

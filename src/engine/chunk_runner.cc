@@ -161,9 +161,6 @@ bool ChunkRunner::settle(const Chunk& chunk, ChunkReport& report, std::stop_toke
 }
 
 void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part, std::stop_token stop) {
-  side_ = ExitCode::source_unreachable;
-  const std::string moment = consistency_ == Consistency::validate ? source_.source().moment() : "";
-  side_ = ExitCode::target_unreachable;
   begin(chunk, part);
   // One statement reads, changes and writes.
   failpoint("chunk.after_read");
@@ -176,8 +173,8 @@ void ChunkRunner::push_down(const Chunk& chunk, ChunkReport& part, std::stop_tok
   part.rows = written.rows;
   commit(chunk, part);
   was_locked_ = consistency_ == Consistency::lock;
-  validate(chunk, moment, written.wrote_all ? std::optional(part.rows.read) : std::nullopt, part,
-           stop);
+  validate(chunk, written.moment, written.wrote_all ? std::optional(part.rows.read) : std::nullopt,
+           part, stop);
 }
 
 void ChunkRunner::read(const Chunk& chunk, ChunkReport& part) {

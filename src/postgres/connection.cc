@@ -36,6 +36,15 @@ std::string advice(std::string_view code, const std::string& role) {
   return "check user and database in the URL of the " + role + ", and what pg_hba.conf allows";
 }
 
+// As libpq wants them; valid as long as the parameters are.
+std::vector<const char*> texts(const PgParameters& parameters) {
+  std::vector<const char*> values;
+  for (const auto& parameter : parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  return values;
+}
+
 void drop_notice(void*, const PGresult*) {}
 
 std::string field(const PGresult* result, int code) {
@@ -114,6 +123,7 @@ void PgConnection::disconnect() noexcept {
   }
   PQfinish(connection_);
   connection_ = nullptr;
+  prepared_.clear();
 }
 
 // One round trip sets what this server's version knows. What the user chose in the URL's
@@ -183,12 +193,26 @@ PgResult PgConnection::query(const std::string& sql) {
 
 PgResult PgConnection::query(const std::string& sql, const PgParameters& parameters) {
   begin_call();
-  std::vector<const char*> values;
-  for (const auto& parameter : parameters) {
-    values.push_back(parameter ? parameter->c_str() : nullptr);
-  }
+  const std::vector<const char*> values = texts(parameters);
   if (!PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), nullptr,
                          values.data(), nullptr, nullptr, 0)) {
+    fail(nullptr);
+  }
+  return last_result();
+}
+
+PgResult PgConnection::query_prepared(const std::string& sql, const PgParameters& parameters) {
+  begin_call();
+  auto found = prepared_.find(sql);
+  if (found == prepared_.end()) {
+    const std::string name = "backfill_" + std::to_string(prepared_.size());
+    if (!PQsendPrepare(connection_, name.c_str(), sql.c_str(), 0, nullptr)) fail(nullptr);
+    last_result();
+    found = prepared_.emplace(sql, name).first;
+  }
+  const std::vector<const char*> values = texts(parameters);
+  if (!PQsendQueryPrepared(connection_, found->second.c_str(), static_cast<int>(values.size()),
+                           values.data(), nullptr, nullptr, 0)) {
     fail(nullptr);
   }
   return last_result();

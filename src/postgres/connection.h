@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -82,6 +83,8 @@ class PgConnection {
   // Several statements may stand in `sql`; the answer is that of the last one.
   PgResult query(const std::string& sql);
   PgResult query(const std::string& sql, const PgParameters& parameters);
+  // As query(), of one statement that is asked again and again: the server reads it once a session.
+  PgResult query_prepared(const std::string& sql, const PgParameters& parameters);
   void command(const std::string& sql) { query(sql); }
 
   // As query(), `sql` may hold several statements: the COPY is the last of them.
@@ -131,6 +134,7 @@ class PgConnection {
   std::string attempt_;
   std::string server_;
   pg_conn* connection_ = nullptr;
+  std::map<std::string, std::string> prepared_;  // in this session: names by their SQL
   // A server whose own timeout passed long ago without a word is as good as gone.
   std::optional<std::chrono::milliseconds> silence_max_;
   std::chrono::steady_clock::time_point heard_at_;

@@ -51,6 +51,14 @@ std::string KeySql::literals(const Key& key) const {
   return row(parts);
 }
 
+std::string KeySql::parameters(std::size_t first) const {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < key_.size(); ++i) {
+    parts.push_back("$" + std::to_string(first + i) + "::" + key_[i].type);
+  }
+  return row(parts);
+}
+
 std::string KeySql::between(const std::string& after, const std::string& upto) const {
   std::vector<std::string> bounds;
   if (!after.empty()) bounds.push_back(columns() + " > " + after);

@@ -30,6 +30,8 @@ class KeySql {
 
   std::string columns() const;                 // `"users"."id"` or `("t"."a", "t"."b")`
   std::string literals(const Key& key) const;  // likewise; throws Error(stop) for a foreign key
+  // Likewise of parameters, numbered from `first` on: `($2::text, $3::integer)`.
+  std::string parameters(std::size_t first) const;
   // Conditions on the row's key, served by the key's index. A bound that is empty bounds nothing;
   // without any the condition is empty too.
   std::string between(const std::string& after, const std::string& upto) const;

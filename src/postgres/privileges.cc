@@ -91,7 +91,7 @@ void check_read(PgConnection& connection, const TableFacts& facts,
   connection.attempt("check privileges on " + facts.name);
   refuse_hidden_rows(connection, facts.name);
   std::set<std::string> read(facts.key.begin(), facts.key.end());
-  if (validates) read.insert("xmin");  // the age of rows; needed only where somebody writes
+  if (validates) read.insert({"xmin", "xmax"});  // who wrote a row, and who has marked it since
   for (const ReadColumn& column : columns) {
     // Other expressions were typed by the server, which looked at their privileges; the row version
     // came later.

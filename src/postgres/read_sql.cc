@@ -86,10 +86,11 @@ std::string ReadSql::copy_keys(const std::vector<Key>& keys) const {
 // Ages count back from the newest transaction. A row frozen long ago may show a number that has
 // come round since: it looks younger than the newest, and is not.
 std::string ReadSql::count_older(const std::string& after, const std::string& upto,
-                                 const std::string& transaction, bool untouched) const {
+                                 const std::string& transaction) const {
   return fmt::format(
-      "SELECT count(*){} AND pg_catalog.age(xmin) NOT BETWEEN 0 AND pg_catalog.age('{}'::xid){}",
-      from_range(after, upto), transaction, untouched ? " AND xmax = '0'::xid" : "");
+      "SELECT count(*), count(*) FILTER (WHERE xmax = '0'::xid){} AND "
+      "pg_catalog.age(xmin) NOT BETWEEN 0 AND pg_catalog.age({}::xid)",
+      from_range(after, upto), transaction);
 }
 
 std::string ReadSql::in_range(const std::string& after, const std::string& upto) const {

@@ -31,10 +31,10 @@ class ReadSql {
   std::string copy_range(const std::string& after, const std::string& upto) const;
   std::string copy_keys(const std::vector<Key>& keys) const;
   // How many rows of the range, of those that the job wants, were last written by a transaction
-  // older than `transaction`, which is a 32-bit number; of those, if asked for, only such as no
-  // transaction has locked or changed since.
+  // older than `transaction`, as SQL of a 32-bit number; and how many of those no transaction has
+  // locked or changed since.
   std::string count_older(const std::string& after, const std::string& upto,
-                          const std::string& transaction, bool untouched) const;
+                          const std::string& transaction) const;
 
   // ` FROM … WHERE …` of the rows in a range that the job wants.
   std::string from_range(const std::string& after, const std::string& upto) const;

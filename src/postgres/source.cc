@@ -15,6 +15,13 @@ namespace {
 // One statement's worth of keys: bounds the length of its text.
 constexpr std::size_t keys_per_statement = 1000;
 
+// Where others write it is seldom that they have not; so many looks at the rows go without asking.
+constexpr int looks_where_others_write = 20;
+
+void add_key(const Key& key, PgParameters& parameters) {
+  parameters.insert(parameters.end(), key.values.begin(), key.values.end());
+}
+
 }  // namespace
 
 PostgresSource::PostgresSource(const std::string& url, const std::string& job, ReadSpec spec,
@@ -53,18 +60,28 @@ std::optional<Key> PostgresSource::last_key() {
   return checked_key(row);
 }
 
+// The keys are parameters: the server need not read the statement anew for each chunk.
 std::optional<Source::Cut> PostgresSource::cut(const std::optional<Key>& after, const Key& end,
                                                std::int64_t keys) {
-  const std::string lower = after ? sql_.key().literals(*after) : "";
-  const std::string upper = sql_.key().literals(end);
+  PgParameters bounds;
+  if (after) add_key(*after, bounds);
+  const std::string lower = after ? sql_.key().parameters(1) : "";
+  const std::string upper = sql_.key().parameters(bounds.size() + 1);
+  add_key(end, bounds);
+  const std::string number = fmt::format("${}::bigint", bounds.size() + 1);
+  const auto query = [&](const std::string& sql, std::int64_t last) {
+    PgParameters parameters = bounds;
+    parameters.emplace_back(std::to_string(last));
+    return connection_.query_prepared(sql, parameters);
+  };
   connection_.attempt(fmt::format("find the end of a chunk of {} after {}", spec_.table,
                                   after ? after->display() : "its beginning"));
-  const PgResult row = connection_.query(sql_.nth_key(lower, upper, std::to_string(keys - 1)));
+  const PgResult row = query(sql_.nth_key(lower, upper, number), keys - 1);
   std::optional<Cut> cut;
   if (row.rows() != 0) {
     cut = Cut{checked_key(row), keys};
   } else {
-    const PgResult last = connection_.query(sql_.last_of(lower, upper, std::to_string(keys)));
+    const PgResult last = query(sql_.last_of(lower, upper, number), keys);
     if (last.rows() == 0) return std::nullopt;
     cut = Cut{checked_key(last), last.integer(0, static_cast<int>(spec_.key.size()) + 1)};
   }
@@ -125,20 +142,37 @@ std::string PostgresSource::moment() {
 }
 
 // Nothing has changed where nobody but us has written anything; else, where as many rows as were
-// read have not been written since. While others are still writing to the table, no row may be
-// marked by any of them either.
+// read have not been written since, and no transaction has marked any of them as one does that
+// changes it. A mark may be old, of one that only locked or failed: then, once nobody is writing
+// to the table, what is visible tells.
 bool PostgresSource::may_have_changed(const Chunk& chunk, const std::string& since,
                                       std::optional<std::int64_t> rows) {
   const PgSnapshot then = PgSnapshot::parse(since);
-  if (own_->were_all(connection_.server(), then, PgSnapshot::parse(moment()))) return false;
+  if (!rows || looks_before_asking_ == 0) {
+    if (own_->were_all(connection_.server(), then, PgSnapshot::parse(moment()))) return false;
+    looks_before_asking_ = looks_where_others_write;
+  }
+  --looks_before_asking_;
   if (!rows) return true;
-  const bool untouched = !writers().empty();
+  const Untouched before = count_untouched(chunk, then);
+  if (before.and_unmarked == *rows) return false;
+  if (before.rows != *rows) return true;
+  // Asked first, so that what it does not see any more is seen by the count.
+  const bool is_written = !writers().empty();
+  const Untouched after = count_untouched(chunk, then);
+  return (is_written ? after.and_unmarked : after.rows) != *rows;
+}
+
+PostgresSource::Untouched PostgresSource::count_untouched(const Chunk& chunk,
+                                                          const PgSnapshot& since) {
+  PgParameters bounds{std::to_string(since.oldest & UINT32_MAX)};
+  if (chunk.after) add_key(*chunk.after, bounds);
+  const std::string after = chunk.after ? sql_.key().parameters(2) : "";
+  const std::string upto = sql_.key().parameters(bounds.size() + 1);
+  add_key(chunk.upto, bounds);
   connection_.attempt(fmt::format("validate {} of {}", chunk.display(), spec_.table));
-  const std::string after = chunk.after ? sql_.key().literals(*chunk.after) : "";
-  const std::string transaction = std::to_string(then.oldest & UINT32_MAX);
-  const PgResult unchanged = connection_.query(
-      sql_.count_older(after, sql_.key().literals(chunk.upto), transaction, untouched));
-  return unchanged.integer(0, 0) != *rows;
+  const PgResult counts = connection_.query_prepared(sql_.count_older(after, upto, "$1"), bounds);
+  return {counts.integer(0, 0), counts.integer(0, 1)};
 }
 
 // Who has written to a table holds a lock on it, or on its part, until the end of his transaction.

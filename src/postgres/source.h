@@ -41,13 +41,21 @@ class PostgresSource : public Source {
   void cancel() noexcept override { connection_.cancel(); }
 
  private:
+  // Rows of a chunk that nobody has written since a moment.
+  struct Untouched {
+    std::int64_t rows;
+    std::int64_t and_unmarked;  // nor locked, nor changed in a transaction that did not commit
+  };
+
   void set_up();
+  Untouched count_untouched(const Chunk& chunk, const PgSnapshot& since);
   Key checked_key(const PgResult& row) const;
 
   const ReadSpec spec_;
   const ReadSql sql_;
   const std::shared_ptr<const OwnTransactions> own_;
   PgConnection connection_;
+  int looks_before_asking_ = 0;  // whether anybody but us has written at all
 };
 
 }  // namespace backfill

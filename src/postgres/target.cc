@@ -103,6 +103,7 @@ void PostgresTarget::open(const Chunk& chunk) {
   stage_is_clean_ = true;
   chunk_ = chunk;
   mark_.clear();
+  moment_.clear();
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
   opening_ += fence_sql(job_, spec_.lease);
 }
@@ -317,6 +318,7 @@ PushdownReport PostgresTarget::write_from_source(const Chunk& chunk) {
     return connection_.query(opened(pushdown_sql_->count(after, upto))).integer(0, 0);
   };
   PushdownReport report;
+  report.moment = moment_;
   RowCounts& rows = report.rows;
   try {
     if (const auto written = insert_all(after, upto)) {

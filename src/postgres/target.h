@@ -79,6 +79,7 @@ class PostgresTarget : public Target {
   bool stage_is_clean_ = true;
   std::string opening_;         // of a transaction whose first statement is yet to come
   std::string mark_;            // of the transaction, once asked for
+  std::string moment_;          // of the question
   std::optional<Chunk> chunk_;  // of the transaction
   bool may_look_ = false;       // its first batch of rows is yet to come
   Looks looks_;

@@ -40,8 +40,10 @@ std::string short_number(const std::string& mark) {
 
 std::string PostgresTarget::mark() {
   if (mark_.empty()) {
-    const PgResult id = connection_.query(opened("SELECT pg_catalog.pg_current_xact_id()"));
-    mark_ = mark_of(static_cast<std::uint64_t>(id.integer(0, 0)), connection_.server());
+    const PgResult begun = connection_.query(
+        opened("SELECT pg_catalog.pg_current_xact_id(), pg_catalog.pg_current_snapshot()"));
+    mark_ = mark_of(static_cast<std::uint64_t>(begun.integer(0, 0)), connection_.server());
+    moment_ = begun.text(0, 1);
     own_->add(connection_.server(), transaction_of(mark_));
   }
   return mark_;

@@ -195,7 +195,7 @@ PushdownReport SqliteTarget::write_from_source(const Chunk& chunk) {
     throw error.within("write to " + spec_.table);
   }
   rows.unchanged = rows.read - rows.written;
-  return {rows, false};
+  return {rows, false, {}};
 }
 
 void SqliteTarget::lock(const std::vector<Key>&) { require_transaction(); }

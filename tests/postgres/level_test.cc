@@ -191,6 +191,37 @@ TEST_F(LevelTest, WritesElsewhereAreNoChangeAndOursNeedNoLook) {
   EXPECT_TRUE(copied.source->may_have_changed(chunk_, moment_, std::nullopt));
 }
 
+// Such as a foreign key's check leaves on each row that it refers to.
+TEST_F(LevelTest, TheMarkOfALockThatHasEndedIsNoChange) {
+  PgConnection application(url(), "application", "target");
+  CopyParts copied = parts();
+  copy(copied);
+  application.command("BEGIN; SELECT FROM a WHERE id = 2 FOR KEY SHARE; COMMIT");
+  application.command("BEGIN; DELETE FROM a WHERE id = 3; ROLLBACK");
+
+  EXPECT_FALSE(may_have_changed(copied));
+  // One who writes may be who has marked them.
+  application.command("BEGIN; UPDATE a SET name = 'new' WHERE id = 77");
+  EXPECT_TRUE(may_have_changed(copied));
+  application.command("COMMIT");
+  EXPECT_FALSE(may_have_changed(copied));
+}
+
+// Looks that follow each other do not ask each time whether anybody has written at all.
+TEST_F(LevelTest, WhatChangesAmongManyLooksIsSeen) {
+  execute("CREATE TABLE other (i int)");
+  CopyParts copied = parts();
+  copy(copied);
+  for (int look = 0; look < 50; ++look) {
+    execute("INSERT INTO other VALUES (1)");
+    EXPECT_FALSE(may_have_changed(copied)) << look;
+  }
+
+  execute("DELETE FROM a WHERE id = 5");
+
+  for (int look = 0; look < 50; ++look) EXPECT_TRUE(may_have_changed(copied)) << look;
+}
+
 TEST_F(LevelTest, TheFateOfATransactionIsKnownOnceItHasEnded) {
   CopyParts copied = parts();
   PgConnection lost(url(), "lost", "target");

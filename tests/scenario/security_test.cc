@@ -318,9 +318,10 @@ TEST_F(LeastPrivilegeTest, IsEnoughForACopyWithoutALedger) {
     if (validates) {
       const ProgramEnd refused = job.run();
       EXPECT_EQ(refused.exit_code, 3) << refused;
-      EXPECT_NE(refused.err.find("GRANT SELECT (\"xmin\") ON shop.users"), std::string::npos)
+      EXPECT_NE(refused.err.find("GRANT SELECT (\"xmax\", \"xmin\") ON shop.users"),
+                std::string::npos)
           << refused;
-      grant("SELECT (xmin)", "shop.users", reader_);
+      grant("SELECT (xmin, xmax)", "shop.users", reader_);
     }
     const ProgramEnd refused = job.run();
     EXPECT_EQ(refused.exit_code, 3) << refused;
@@ -341,7 +342,7 @@ TEST_F(LeastPrivilegeTest, IsEnoughForACopyWithoutALedger) {
 }
 
 TEST_F(LeastPrivilegeTest, IsEnoughForACopyWithALedgerThatADbaMakes) {
-  grant("SELECT (id, full_name, xmin)", "shop.users", reader_);
+  grant("SELECT (id, full_name, xmin, xmax)", "shop.users", reader_);
   grant("TEMPORARY", "DATABASE " + database().name(), writer_);
   grant("SELECT, INSERT (id, first_name, last_name), UPDATE, DELETE", "shop.people", writer_);
   const JobOnDisk job(copy("insert"));

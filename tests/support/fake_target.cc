@@ -83,7 +83,10 @@ void FakeTarget::write_range(const Batch& rows, std::size_t first, std::size_t l
 // Values as they are; a refused key spoils the whole statement.
 PushdownReport FakeTarget::write_from_source(const Chunk& chunk) {
   reach("target.write_from_source", true);
-  RowCounts rows;
+  PushdownReport report;
+  report.wrote_all = true;
+  report.moment = std::to_string(options_.from->version());
+  RowCounts& rows = report.rows;
   for (const auto& [id, value] : options_.from->values()) {
     if ((chunk.after && id <= id_of(*chunk.after)) || id > id_of(chunk.upto)) continue;
     if (options_.refused.contains(id)) {
@@ -93,7 +96,7 @@ PushdownReport FakeTarget::write_from_source(const Chunk& chunk) {
     ++rows.written;
     writes_[id] = value;
   }
-  return {rows, true};
+  return report;
 }
 
 void FakeTarget::lock(const std::vector<Key>& keys) {
