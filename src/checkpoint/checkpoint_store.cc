@@ -368,11 +368,19 @@ bool CheckpointStore::has_changed() {
   return std::exchange(seen_version_, version) != version;
 }
 
+// What every step says again is parsed once.
+SqliteStatement& CheckpointStore::kept(const std::string& sql) {
+  const auto found = kept_.find(sql);
+  if (found != kept_.end()) return found->second;
+  return kept_.emplace(sql, connection_->prepare(sql)).first->second;
+}
+
 void CheckpointStore::write_run(const SavedRun& run) {
-  SqliteStatement statement = connection_->prepare(
+  static const std::string sql =
       std::string("INSERT OR REPLACE INTO run (") + kRunColumns + ", " + kRunObjectColumns +
       ", job) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  SqliteStatement& statement = kept(sql);
   Binder(statement)
       .text(run.run_id)
       .text(run_state_name(run.state))
@@ -410,16 +418,15 @@ void CheckpointStore::write_run(const SavedRun& run) {
 
 void CheckpointStore::write_watermark(const SavedRun& run) {
   if (run.watermark != saved_watermark_ || !saved_watermark_) {
-    SqliteStatement statement = connection_->prepare(
-        "INSERT OR REPLACE INTO watermark (run_id, key, end_key) VALUES (?, ?, ?)");
+    SqliteStatement& statement =
+        kept("INSERT OR REPLACE INTO watermark (run_id, key, end_key) VALUES (?, ?, ?)");
     Binder(statement).text(run.run_id).key(run.watermark).key(run.end_key);
     statement.run();
     saved_watermark_ = run.watermark;
   }
   if (run.done_ahead == saved_ranges_) return;
-  connection_->execute("DELETE FROM done_range");
-  SqliteStatement statement =
-      connection_->prepare("INSERT INTO done_range (upto, after, place) VALUES (?, ?, ?)");
+  kept("DELETE FROM done_range").run();
+  SqliteStatement& statement = kept("INSERT INTO done_range (upto, after, place) VALUES (?, ?, ?)");
   for (std::size_t place = 0; place < run.done_ahead.size(); ++place) {
     const DoneRange& range = run.done_ahead[place];
     Binder(statement).key(range.upto).key(range.after).integer(static_cast<std::int64_t>(place));
@@ -430,9 +437,8 @@ void CheckpointStore::write_watermark(const SavedRun& run) {
 
 void CheckpointStore::write_doubts(const SavedRun& run) {
   if (run.in_doubt == saved_doubts_) return;
-  connection_->execute("DELETE FROM in_doubt");
-  SqliteStatement statement =
-      connection_->prepare("INSERT INTO in_doubt (upto, after, mark) VALUES (?, ?, ?)");
+  kept("DELETE FROM in_doubt").run();
+  SqliteStatement& statement = kept("INSERT INTO in_doubt (upto, after, mark) VALUES (?, ?, ?)");
   for (const Doubt& doubt : run.in_doubt) {
     Binder(statement).key(doubt.upto).key(doubt.after).text(doubt.mark);
     statement.run();

@@ -15,6 +15,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -79,6 +80,7 @@ class CheckpointStore {
   CheckpointStore(std::filesystem::path path, std::unique_ptr<SqliteConnection> connection);
   static CheckpointStore open_once(const std::filesystem::path& path);
 
+  SqliteStatement& kept(const std::string& sql);
   void write_run(const SavedRun& run);
   void write_watermark(const SavedRun& run);
   void write_doubts(const SavedRun& run);
@@ -98,6 +100,7 @@ class CheckpointStore {
   std::filesystem::path path_;
   std::optional<Identity> identity_;
   std::unique_ptr<SqliteConnection> connection_;
+  std::map<std::string, SqliteStatement> kept_;  // statements of a step, by their SQL
   std::string job_;
   std::int64_t seen_version_ = -1;  // of the file's data, as SQLite counts for this connection
   // What this object has written, so that a step writes only what changed; none: nothing yet.

@@ -10,10 +10,11 @@ bool Backoff::wait(std::stop_token stop) {
   const Duration whole =
       std::min(options_.first * (std::int64_t{1} << doublings), options_.longest);
   ++retries_;
+  if (!random_) random_.emplace(seed_ ? *seed_ : std::random_device{}());
   // Workers that failed together do not come back together; even so, ten retries take a minute.
   std::uniform_real_distribution<double> jitter(0.8, 1.0);
   const Duration jittered(
-      static_cast<std::int64_t>(static_cast<double>(whole.count()) * jitter(random_)));
+      static_cast<std::int64_t>(static_cast<double>(whole.count()) * jitter(*random_)));
   return clock_.wait(jittered, stop);
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <stop_token>
 
@@ -24,8 +25,10 @@ struct BackoffOptions {
 
 class Backoff {
  public:
-  Backoff(const BackoffOptions& options, Clock& clock, std::uint64_t seed = std::random_device{}())
-      : options_(options), clock_(clock), random_(seed) {}
+  // Without a seed the device is asked for one when a wait begins: each chunk has a Backoff, and
+  // few of them wait.
+  Backoff(const BackoffOptions& options, Clock& clock, std::optional<std::uint64_t> seed = {})
+      : options_(options), clock_(clock), seed_(seed) {}
 
   // Waits before the next attempt. False, at once, when there is none left or a stop was requested.
   bool wait(std::stop_token stop);
@@ -36,7 +39,8 @@ class Backoff {
   const BackoffOptions options_;
   Clock& clock_;
   int retries_ = 0;
-  std::mt19937_64 random_;
+  const std::optional<std::uint64_t> seed_;
+  std::optional<std::mt19937_64> random_;
 };
 
 }  // namespace backfill

@@ -15,6 +15,10 @@ constexpr Duration kSampleIntervalMin = std::chrono::seconds(1);
 constexpr Duration kSampleIntervalMax = std::chrono::seconds(5);
 constexpr double kSamplesOfShortRun = 60;
 constexpr std::size_t kGroupMax = 64;  // reports saved in one step
+// Each step syncs the disk, which small batches feel, and others who use it. Where there are
+// doubts, which have to be synced in any case, reports wait for the next one; and where others are
+// to be spared, for each other; so long after a step.
+constexpr std::chrono::milliseconds kGathering{50};
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 double milliseconds_of(Duration duration) { return seconds(duration) * 1000; }
@@ -99,10 +103,12 @@ SavedRun Recorder::snapshot() const {
 void Recorder::keep_recording() {
   try {
     while (!entries_.is_finished()) record_next();
+    save_gathered();
   } catch (...) {
     has_failed_ = true;
     entries_.close();
     // Nobody may wait for what is never saved.
+    gathered_ = Gathered();
     while (entries_.pop_for(Duration::zero())) {
     }
     wiring_.on_failure(std::current_exception());
@@ -111,23 +117,41 @@ void Recorder::keep_recording() {
 
 // What waits together is saved together.
 void Recorder::record_next() {
-  std::vector<DeadLetter> dead_letters;
-  std::vector<Key> durable;
-  std::vector<std::promise<void>> waiting;
-  auto entry = entries_.pop_for(kHeartbeat);
+  using Steady = std::chrono::steady_clock;
+  const bool gathers = has_doubts_ || wiring_.throttle.is_small();
+  const Steady::time_point save_by = gathers ? saved_at_ + kGathering : saved_at_;
+  const Duration until_then = std::max<Duration>(save_by - Steady::now(), Duration::zero());
+  auto entry = entries_.pop_for(gathered_.reports == 0 ? kHeartbeat : until_then);
   for (std::size_t taken = 0; entry; entry = entries_.pop_for(Duration::zero())) {
-    if (entry->report) {
-      add(*entry->report);
-      if (entry->report->chunk.mark.empty()) durable.push_back(entry->report->chunk.upto);
-    }
-    if (entry->doubt) add(std::move(*entry->doubt));
-    for (DeadLetter& letter : entry->dead_letters) dead_letters.push_back(std::move(letter));
-    if (entry->saved) waiting.push_back(std::move(*entry->saved));
+    gather(std::move(*entry));
     if (++taken == kGroupMax) break;
   }
-  save(dead_letters, wiring_.clock.now() - sampled_at_ >= sample_interval(run_.elapsed_s));
-  for (std::promise<void>& saved : waiting) saved.set_value();
-  if (!durable.empty()) wiring_.on_durable(durable);
+  const bool may_wait = gathered_.reports > 0 && gathered_.reports < kGroupMax &&
+                        gathered_.waiting.empty() && Steady::now() < save_by;
+  if (may_wait) return;
+  save_gathered();
+  saved_at_ = Steady::now();
+}
+
+void Recorder::gather(Entry entry) {
+  if (entry.report) {
+    ++gathered_.reports;
+    add(*entry.report);
+    if (entry.report->chunk.mark.empty()) gathered_.durable.push_back(entry.report->chunk.upto);
+  }
+  if (entry.doubt) {
+    has_doubts_ = true;
+    add(std::move(*entry.doubt));
+  }
+  for (DeadLetter& letter : entry.dead_letters) gathered_.dead_letters.push_back(std::move(letter));
+  if (entry.saved) gathered_.waiting.push_back(std::move(*entry.saved));
+}
+
+void Recorder::save_gathered() {
+  Gathered gathered = std::exchange(gathered_, Gathered());
+  save(gathered.dead_letters, wiring_.clock.now() - sampled_at_ >= sample_interval(run_.elapsed_s));
+  for (std::promise<void>& saved : gathered.waiting) saved.set_value();
+  if (!gathered.durable.empty()) wiring_.on_durable(gathered.durable);
 }
 
 // A part of a chunk that is written again, by another transaction, has been settled before.

@@ -2,7 +2,9 @@
 //
 // Takes the reports of chunks that are done, in any order, and makes them durable: moves the
 // watermark, adds up the counts, keeps the dead letters. The one thread that writes the
-// checkpoint file; what waits together is saved together. A failed save ends the run.
+// checkpoint file; what waits together is saved together, and where each sync weighs reports wait a
+// little for company: after a crash a batch that is not recorded is as one in flight. A failed save
+// ends the run.
 //
 // The target commits first, then the checkpoint is written. Never the other way round.
 
@@ -78,9 +80,19 @@ class Recorder {
     std::optional<std::promise<void>> saved;  // broken when the entry is dropped
   };
 
+  // What was taken in since the last step.
+  struct Gathered {
+    std::size_t reports = 0;
+    std::vector<DeadLetter> dead_letters;
+    std::vector<Key> durable;  // once it is saved
+    std::vector<std::promise<void>> waiting;
+  };
+
   static std::vector<OpenDoubt> open_doubts(const SavedRun& run);
   void keep_recording();
   void record_next();
+  void gather(Entry entry);
+  void save_gathered();
   void add(const ChunkReport& report);
   void add(OpenDoubt doubt);
   void end_doubts(const ChunkReport& report);
@@ -102,6 +114,9 @@ class Recorder {
   Duration saving_since_sample_{0};
   std::int64_t batches_since_sample_ = 0;
   TimePoint sampled_at_;
+  Gathered gathered_;
+  std::chrono::steady_clock::time_point saved_at_;
+  bool has_doubts_ = false;  // of this process
   bool has_failed_ = false;
 
   mutable std::mutex mutex_;
