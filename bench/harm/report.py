@@ -104,7 +104,8 @@ def _notes(scenario, rows):
         same = [row.name for row in rows if row is not ours and row.inflation.get(P99)
                 and row.inflation[P99].least <= mine.most and mine.least <= row.inflation[P99].most]
         if same:
-            notes.append("  p99 with ours cannot be told apart from that with: " + ", ".join(same))
+            notes.append(f"  p99 with {ours.name} cannot be told apart from that with: "
+                         + ", ".join(same))
     slow = [episode for episode in scenario["episodes"] if episode["settled_after_s"] > 2]
     if slow:
         notes.append(f"  users were late for more than 2 s after {len(slow)} of "

@@ -6,6 +6,7 @@ from harm import episodes, faults
 from harm.foreground import Foreground, NoUsers
 from harm.ours import Ours, Several, unthrottled
 from harm.subjects import Nothing, classic, rules, sweep
+from harm.verifying import Verify
 
 # ---------------------------------------------------------------- an even load
 
@@ -138,6 +139,18 @@ def two_at_once(stand, site, record):
     with Foreground(site, site.workload("writes"), rate, stand.folder) as users:
         for repetition in stand.repetitions(record):
             for subject in episodes.in_turns(stand.dice, Nothing(), [pair, Ours(site)], each=1):
+                take_steady(stand, site, users, subject, repetition, record)
+
+
+def verify(stand, site, record):
+    """A copy that is complete is verified over and over."""
+    everyone = [Nothing("none, again", "check")]
+    everyone += [Verify(site, has_plugin, is_throttled)
+                 for has_plugin in (False, True) for is_throttled in (True, False)]
+    rate = stand.set_rate(site, record, "writes", 0.5)
+    with Foreground(site, site.workload("writes"), rate, stand.folder) as users:
+        for repetition in stand.repetitions(record):
+            for subject in episodes.in_turns(stand.dice, Nothing(), everyone, each=1):
                 take_steady(stand, site, users, subject, repetition, record)
 
 

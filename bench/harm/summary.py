@@ -51,7 +51,7 @@ def rows_of(scenario):
     for row in ours:
         row.share_of_best = taken.share_of_best(row.name)
     return sorted(rows, key=lambda row: (ORDER[row.kind], -row.rows_per_s.value
-                                         if row.kind == "fixed" else 0))
+                                         if row.kind == "fixed" else 0, row.name))
 
 
 class Taken:
