@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 from harm.fault_scenarios import replica_lag, sensor_lost
-from harm.scenarios import (bursts, day, hot_rows, idle, lock_holder, steady, step, two_at_once,
-                            verify)
+from harm.scenarios import (bursts, day, hot_rows, idle, lock_holder, quantum, steady, step,
+                            two_at_once, verify)
 from harm.site import SiteKind
 
 STANDARD = SiteKind("a server whose users' rows are in its cache")
@@ -29,6 +29,8 @@ SCENARIOS = (
     Scenario("steady_50", "users at 50 % of the knee", steady(0.5), is_quick=True,
              is_smoke=True),
     Scenario("steady_70", "users at 70 % of the knee", steady(0.7), is_quick=True),
+    Scenario("quantum", "ours and fixed sleeps with batches of several sizes, users at 50 %",
+             quantum),
     Scenario("step", "users at 30 %, then 80 %, then 30 %", step, is_quick=True, is_smoke=True,
              is_aligned=True),
     Scenario("idle", "nobody is there", idle, is_quick=True, is_smoke=True),

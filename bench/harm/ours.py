@@ -166,3 +166,9 @@ class Several:
 
 def unthrottled(site, **options):
     return Ours(site, "ours, no throttle", "unthrottled", ["--no-throttle"], **options)
+
+
+def variant(site, name, settings):
+    """Throttled, with settings that differ from the defaults; no goal is about it."""
+    return Ours(site, f"ours, {name}", "variant",
+                [word for setting in settings for word in ("--set", setting)])
