@@ -62,10 +62,10 @@ def run_command(lab, job, folder, resume=False):
     return command + (["--resume"] if resume else [])
 
 
-def verify_command(lab, job, folder):
-    """The command line of a verify that prints its verdict as JSON and nothing else."""
+def verify_command(lab, job, folder, *options):
+    """The command line of a verify that says its verdict, and else nothing but errors."""
     command = [lab.program, "verify", job.write(folder), "--checkpoint", folder / "checkpoint.db",
-               "--log-level", "error", "--json"]
+               "--log-level", "error", *options]
     for setting in lab.settings:
         command += ["--set", setting]
     return command

@@ -76,7 +76,8 @@ def verified(lab, source, target, rows, plugin=""):
 
     def run(folder):
         log = folder / "log"
-        with Crew([[backfill.verify_command(lab, job, folder)]], log, lab.environment()) as crew:
+        command = backfill.verify_command(lab, job, folder, "--json")
+        with Crew([[command]], log, lab.environment()) as crew:
             usage = crew.finish()
         expect("the verdict", verdict(log), (True, rows, rows, rows))
         return usage, {}

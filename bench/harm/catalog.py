@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 from harm.fault_scenarios import replica_lag, sensor_lost
-from harm.scenarios import (bursts, day, hot_rows, idle, lock_holder, steady, step, two_at_once)
+from harm.scenarios import (bursts, day, hot_rows, idle, lock_holder, quantum, steady, step,
+                            two_at_once, verify)
 from harm.site import SiteKind
 
 STANDARD = SiteKind("a server whose users' rows are in its cache")
@@ -28,6 +29,8 @@ SCENARIOS = (
     Scenario("steady_50", "users at 50 % of the knee", steady(0.5), is_quick=True,
              is_smoke=True),
     Scenario("steady_70", "users at 70 % of the knee", steady(0.7), is_quick=True),
+    Scenario("quantum", "ours and fixed sleeps with batches of several sizes, users at 50 %",
+             quantum),
     Scenario("step", "users at 30 %, then 80 %, then 30 %", step, is_quick=True, is_smoke=True,
              is_aligned=True),
     Scenario("idle", "nobody is there", idle, is_quick=True, is_smoke=True),
@@ -39,6 +42,8 @@ SCENARIOS = (
     Scenario("lock_holder", "somebody locks rows for 2 s, users and a backfill come across them",
              lock_holder),
     Scenario("two_at_once", "two backfills at once, users at 50 %", two_at_once),
+    Scenario("verify_50", "a verify of a copy over and over, users at 50 %", verify,
+             is_smoke=True),
     Scenario("sensor_lost", "the sessions that measure are ended, users at 50 %",
              sensor_lost),
     Scenario("replica_lag", "a standby's replay is paused, resumed, then the standby is gone",

@@ -22,8 +22,8 @@ FURTHER_STYLE = """
   .limit { stroke: #cf222e; stroke-width: 1; stroke-dasharray: 3 3; }
   .interval { stroke: #1f6feb; stroke-width: 2; }
 """
-STYLES = {"check": "faint", "ours": "ours", "later": "ours", "unthrottled": "ours",
-          "rule": "rule", "fixed": "theirs"}
+STYLES = {"check": "faint", "ours": "ours", "later": "ours", "variant": "ours",
+          "unthrottled": "ours", "rule": "rule", "fixed": "theirs"}
 
 
 def draw(results):

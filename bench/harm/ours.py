@@ -1,19 +1,13 @@
 """Our program beside the live users."""
 
 import shutil
-import signal
-import subprocess
 import time
 
 from comparison import backfill
 from comparison.backfill import Job
-from comparison.errors import BenchError
-from comparison.lifetime import bound_to_us
 from harm.outcome import Outcome
+from harm.process import LoggedProcess
 from harm.site import HOT_TABLE, ROWS_PER_S_MOST
-
-STOP_TIMEOUT_S = 40
-LOG_LINES_SHOWN = 5
 
 
 class Ours:
@@ -33,7 +27,7 @@ class Ours:
         self._ends = ends
         self._lane_name = lane
         self._folder = site.folder / f"job-{lane}"
-        self._process = None
+        self._process = LoggedProcess(name, self._folder / "log")
 
     def prepare(self, seconds):
         self.is_over = False
@@ -50,8 +44,8 @@ class Ours:
     def poll(self, offset):
         if not self._is_in_place:
             self._series.append([round(offset, 3), self._behind + self._bytes()])
-        if self._process.poll() is not None and not self.is_over:
-            self._check()
+        if self._process.has_ended() and not self.is_over:
+            self._process.check()
             if self._ends or not self._is_complete():
                 self.is_over = True
             else:
@@ -59,27 +53,19 @@ class Ours:
 
     def stop(self):
         """Asks it to end."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        self._process.stop()
 
     def end(self):
         self.stop()
-        try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise BenchError(f"{self.name}: was still there {STOP_TIMEOUT_S} s after SIGTERM; "
-                             + self._log_tail()) from None
+        self._process.wait()
         seconds = time.time() - self._began
-        self._check()
+        self._process.check()
         rows = self._rows() - self._before
         return Outcome(rows, seconds, self._series_in_rows(rows),
                        {"status": self._status(), "times_done": self._times_done})
 
     def kill(self):
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()
 
     def _job(self):
         dsn = self._site.server.dsn(self._site.database)
@@ -92,10 +78,7 @@ class Ours:
 
     def _start(self):
         command = backfill.run_command(self._site.lab, self._job(), self._folder, resume=True)
-        with open(self._folder / "log", "ab") as log:
-            self._process = subprocess.Popen(
-                bound_to_us([*command, *self._arguments]), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True, env=self._site.lab.environment())
+        self._process.start([*command, *self._arguments], self._site.lab.environment())
 
     def start_afresh(self):
         """Forgets the checkpoint and what was written."""
@@ -142,15 +125,6 @@ class Ours:
         grown = self._behind + self._bytes()
         return [[at, round(rows * found / grown) if grown else 0] for at, found in self._series]
 
-    def _check(self):
-        if self._process.returncode not in (0, 75):
-            raise BenchError(f"{self.name}: ended with {self._process.returncode}; "
-                             + self._log_tail())
-
-    def _log_tail(self):
-        lines = (self._folder / "log").read_text(errors="replace").strip().splitlines()
-        return " / ".join(lines[-LOG_LINES_SHOWN:])
-
 
 class Several:
     """Backfills of ours at once."""
@@ -192,3 +166,9 @@ class Several:
 
 def unthrottled(site, **options):
     return Ours(site, "ours, no throttle", "unthrottled", ["--no-throttle"], **options)
+
+
+def variant(site, name, settings):
+    """Throttled, with settings that differ from the defaults; no goal is about it."""
+    return Ours(site, f"ours, {name}", "variant",
+                [word for setting in settings for word in ("--set", setting)])

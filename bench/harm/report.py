@@ -104,7 +104,8 @@ def _notes(scenario, rows):
         same = [row.name for row in rows if row is not ours and row.inflation.get(P99)
                 and row.inflation[P99].least <= mine.most and mine.least <= row.inflation[P99].most]
         if same:
-            notes.append("  p99 with ours cannot be told apart from that with: " + ", ".join(same))
+            notes.append(f"  p99 with {ours.name} cannot be told apart from that with: "
+                         + "; ".join(same))
     slow = [episode for episode in scenario["episodes"] if episode["settled_after_s"] > 2]
     if slow:
         notes.append(f"  users were late for more than 2 s after {len(slow)} of "
@@ -113,7 +114,19 @@ def _notes(scenario, rows):
         notes += [f"  lag as usual: at most {run['peak_lag_as_usual_s']} s; beyond its limit for "
                   f"{run['seconds_beyond_limit']} s: {run['rows_beyond_limit']:,} rows; standby "
                   f"gone: {run['rows_while_gone']:,} rows" for run in traces.lag_figures(scenario)]
-    return notes + _share_note(scenario)
+    return notes + _batch_note(scenario) + _share_note(scenario)
+
+
+def _batch_note(scenario):
+    """How large batches were, where that is the question."""
+    variants = traces.episodes_of(scenario, "variant")
+    if not variants:
+        return []
+    sizes = {}
+    for episode in traces.episodes_of(scenario, "ours") + variants:
+        sizes.setdefault(episode["subject"], []).append(episode["facts"]["status"]["batch_size"])
+    return ["  rows of a batch at the end: " + "; ".join(
+        f"{name}: {median(found):g}" for name, found in sorted(sizes.items()))]
 
 
 def _share_note(scenario):

@@ -4,32 +4,37 @@ import math
 
 from harm import episodes, faults
 from harm.foreground import Foreground, NoUsers
-from harm.ours import Ours, Several, unthrottled
+from harm.modes import Fixed
+from harm.ours import Ours, Several, unthrottled, variant
 from harm.subjects import Nothing, classic, rules, sweep
+from harm.verifying import Verify
 
 # ---------------------------------------------------------------- an even load
 
 def steady(share, workload="writes", is_swept=True):
     def measure(stand, site, record):
         rate = stand.set_rate(site, record, workload, share)
-        quiet = Nothing()
         everyone = [Nothing("none, again", "check"), Ours(site), unthrottled(site), classic(site),
                     *sweep(site, stand.mode.sweep if is_swept else coarse(stand.mode.sweep))]
         everyone += rules(site)[:stand.mode.rules]
-        with Foreground(site, site.workload(workload), rate, stand.folder) as users:
-            for repetition in stand.repetitions(record):
-                for subject in episodes.in_turns(stand.dice, quiet, everyone, stand.mode.each):
-                    take_steady(stand, site, users, subject, repetition, record)
+        take_turns(stand, site, record, workload, rate, everyone, stand.mode.each)
 
     return measure
 
 
+def take_turns(stand, site, record, workload, rate, everyone, each):
+    with Foreground(site, site.workload(workload), rate, stand.folder) as users:
+        for repetition in stand.repetitions(record):
+            for subject in episodes.in_turns(stand.dice, Nothing(), everyone, each):
+                take_steady(stand, site, users, subject, repetition, record)
+
+
 def take_steady(stand, site, users, subject, repetition, record, seconds=None, events=()):
-    lengths = {"ours": stand.mode.long_s, "rule": stand.mode.rule_s}
+    lengths = {"ours": stand.mode.long_s, "variant": stand.mode.long_s, "rule": stand.mode.rule_s}
     seconds = seconds or lengths.get(subject.kind, stand.mode.short_s)
     # All of an episode of ours counts, its start included. The first second of the others does
     # not, where there are more.
-    skip = 0 if subject.kind == "ours" or seconds < 2 else 1
+    skip = 0 if subject.kind in ("ours", "variant") or seconds < 2 else 1
     episode = episodes.take(site, users, subject, seconds, events, skip)
     stand.keep(record, repetition, episode)
     return episode
@@ -39,6 +44,30 @@ def coarse(settings):
     """A few of a sweep: synchronous, of middling size."""
     return [setting for setting in settings
             if setting.batch_rows in (250, 1000) and not setting.is_async]
+
+
+# ---------------------------------------------------------------- the size of batches
+
+# While others are at work a batch's write is to last a 33rd of target_time.
+BATCH_SIZES = (
+    ("1 ms", ["batch.target_time=33ms"]),
+    ("1 ms, 50 rows", ["batch.target_time=33ms", "batch.min_size=50"]),
+    ("2 ms", ["batch.target_time=66ms"]),
+    ("4 ms", ["batch.target_time=132ms"]),
+    ("250 rows", ["batch.adaptive=false", "batch.size=250"]),
+    ("1000 rows", ["batch.adaptive=false", "batch.size=1000"]),
+)
+# One rate in small and large batches, and a higher one.
+BATCH_PEERS = (Fixed(60, 30), Fixed(250, 30), Fixed(1000, 30), Fixed(250, 8))
+
+
+def quantum(stand, site, record):
+    """How large a batch should be under throttle: ours and fixed sleeps with several sizes."""
+    rate = stand.set_rate(site, record, "writes", 0.5)
+    everyone = [Nothing("none, again", "check"), Ours(site), classic(site),
+                *(variant(site, name, settings) for name, settings in BATCH_SIZES),
+                *sweep(site, BATCH_PEERS)]
+    take_turns(stand, site, record, "writes", rate, everyone, stand.mode.each)
 
 
 # ---------------------------------------------------------------- a load that changes
@@ -135,10 +164,16 @@ def in_place(site):
 def two_at_once(stand, site, record):
     rate = stand.set_rate(site, record, "writes", 0.5)
     pair = Several("two of ours", [Ours(site, lane="first"), Ours(site, lane="second")])
-    with Foreground(site, site.workload("writes"), rate, stand.folder) as users:
-        for repetition in stand.repetitions(record):
-            for subject in episodes.in_turns(stand.dice, Nothing(), [pair, Ours(site)], each=1):
-                take_steady(stand, site, users, subject, repetition, record)
+    take_turns(stand, site, record, "writes", rate, [pair, Ours(site)], each=1)
+
+
+def verify(stand, site, record):
+    """A copy that is complete is verified over and over."""
+    everyone = [Nothing("none, again", "check")]
+    everyone += [Verify(site, has_plugin, is_throttled)
+                 for has_plugin in (False, True) for is_throttled in (True, False)]
+    rate = stand.set_rate(site, record, "writes", 0.5)
+    take_turns(stand, site, record, "writes", rate, everyone, each=1)
 
 
 def idle(stand, site, record):

@@ -89,6 +89,15 @@ class Site:
             self.lanes[name] = Lane(self, table)
         return self.lanes[name]
 
+    def complete_copy(self):
+        """The source's rows with emails in lower case: made when it is asked for first."""
+        table = Table(DATABASE, "users_lower", USERS)
+        if self.execute(f"SELECT to_regclass('{table.name}')") == [(None,)]:
+            rows = f"({USERS.generator(self.mode.rows)}) AS r"
+            tables.fill(self.server, table, USERS.select(rows, email="lower(email)"))
+            self.execute("CHECKPOINT")
+        return table
+
     def workload(self, name):
         if name == "hot":
             script = self.folder / "hot.sql"

@@ -2,7 +2,7 @@
 
 A subject is made ready before its episode (`prepare`), begins (`go`), is looked at while it works
 (`poll`) and is ended (`end`). `kind` tells the summary what it is: none, check (none once more),
-ours, unthrottled, fixed or rule.
+ours, variant (ours with other settings), unthrottled, fixed or rule.
 """
 
 import json

@@ -13,7 +13,8 @@ from statistics import median
 from harm.traces import rows_at
 
 P50, P95, P99, LONGEST = 2, 3, 4, 5  # places in a window
-ORDER = {"none": 0, "check": 0, "ours": 1, "later": 1, "unthrottled": 2, "rule": 3, "fixed": 4}
+ORDER = {"none": 0, "check": 0, "ours": 1, "later": 1, "variant": 2, "unthrottled": 3, "rule": 4,
+         "fixed": 5}
 DRAWS = 1000
 DRAW_SEED = 1
 START_S = 10  # of an episode of ours, in which the throttle feels its way
@@ -47,11 +48,11 @@ def rows_of(scenario):
     """A Row for each subject, the quiet runs first."""
     taken = Taken(scenario)
     rows = [taken.row(name) for name in taken.names]
-    ours = [row for row in rows if row.kind in ("ours", "later", "rule")]
+    ours = [row for row in rows if row.kind in ("ours", "later", "variant", "rule")]
     for row in ours:
         row.share_of_best = taken.share_of_best(row.name)
     return sorted(rows, key=lambda row: (ORDER[row.kind], -row.rows_per_s.value
-                                         if row.kind == "fixed" else 0))
+                                         if row.kind == "fixed" else 0, row.name))
 
 
 class Taken:
