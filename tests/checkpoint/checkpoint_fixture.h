@@ -56,6 +56,8 @@ inline SavedRun full_run() {
   run.watermark = Key{{"eu", "81\"23"}};
   run.end_key = Key{{"us", "99999"}};
   run.done_ahead = {{Key{{"eu", "9"}}, Key{{"eu", "10"}}}, {Key{{"eu", "11"}}, Key{{"eu", "12"}}}};
+  run.in_doubt = {{Key{{"eu", "11"}}, Key{{"eu", "12"}}, "734"},
+                  {std::nullopt, Key{{"eu", "5"}}, "7"}};
   return run;
 }
 
@@ -88,6 +90,7 @@ inline void expect_equal(const SavedRun& actual, const SavedRun& expected) {
   EXPECT_EQ(actual.watermark, expected.watermark);
   EXPECT_EQ(actual.end_key, expected.end_key);
   EXPECT_EQ(actual.done_ahead, expected.done_ahead);
+  EXPECT_EQ(actual.in_doubt, expected.in_doubt);
 }
 
 }  // namespace backfill
