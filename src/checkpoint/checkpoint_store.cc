@@ -96,12 +96,12 @@ void make_schema(SqliteConnection& connection) {
   transaction.commit();
 }
 
-// The file's format, once all of its run could be read; 0 when it is an empty database. In one
-// snapshot: a run may be making the schema this very moment.
-std::int64_t check_content(SqliteConnection& connection, const std::filesystem::path& path) {
+// Whether it holds a checkpoint, all of whose run could be read; not when it is an empty database.
+// In one snapshot: a run may be making the schema this very moment.
+bool check_content(SqliteConnection& connection, const std::filesystem::path& path) {
   const Snapshot snapshot(connection);
   const std::int64_t application = read_pragma(connection, "application_id");
-  if (application == 0 && is_empty(connection)) return 0;
+  if (application == 0 && is_empty(connection)) return false;
   if (application != kCheckpointApplicationId) {
     throw Error(ExitCode::usage, left_as_it_is(path, "it is a SQLite database of another program"));
   }
@@ -114,20 +114,16 @@ std::int64_t check_content(SqliteConnection& connection, const std::filesystem::
   if (format < 1) throw Error(ExitCode::usage, left_as_it_is(path, "it has no format"));
   read_run(connection);
   read_fingerprint(connection);
-  return format;
+  return true;
 }
 
-std::unique_ptr<SqliteConnection> open_checked(const std::filesystem::path& path,
-                                               SqliteConnection::Mode mode, std::int64_t& format) {
+std::unique_ptr<SqliteConnection> connect(const std::filesystem::path& path,
+                                          SqliteConnection::Mode mode) {
   // SQLite would take a single byte, whatever it is, for an empty database.
   if (std::filesystem::is_regular_file(path) && std::filesystem::file_size(path) == 1) {
     throw Error(ExitCode::usage, left_as_it_is(path, "it is not a database"));
   }
-  return read_or_refuse(path, [&] {
-    auto connection = std::make_unique<SqliteConnection>(path.string(), mode);
-    format = check_content(*connection, path);
-    return connection;
-  });
+  return std::make_unique<SqliteConnection>(path.string(), mode);
 }
 
 }  // namespace
@@ -148,22 +144,23 @@ CheckpointStore CheckpointStore::open(const std::filesystem::path& path) {
 }
 
 CheckpointStore CheckpointStore::open_once(const std::filesystem::path& path) {
-  std::int64_t format = 0;
-  auto connection = open_checked(path, SqliteConnection::Mode::read_write, format);
-  // What is broken behind all that was read shows when the file is first written to.
-  read_or_refuse(path, [&] {
+  return read_or_refuse(path, [&] {
+    auto connection = connect(path, SqliteConnection::Mode::read_write);
+    check_content(*connection, path);
+    // What is broken behind all that was read shows when the file is first written to.
     make_schema(*connection);
     connection->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    return CheckpointStore(path, std::move(connection));
   });
-  return CheckpointStore(path, std::move(connection));
 }
 
 std::optional<CheckpointStore> CheckpointStore::open_existing(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
-  std::int64_t format = 0;
-  auto connection = open_checked(path, SqliteConnection::Mode::read_only, format);
-  if (format == 0) return std::nullopt;
-  return CheckpointStore(path, std::move(connection));
+  return read_or_refuse(path, [&]() -> std::optional<CheckpointStore> {
+    auto connection = connect(path, SqliteConnection::Mode::read_only);
+    if (!check_content(*connection, path)) return std::nullopt;
+    return CheckpointStore(path, std::move(connection));
+  });
 }
 
 CheckpointStore::CheckpointStore(std::filesystem::path path,
