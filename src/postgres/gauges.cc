@@ -13,6 +13,16 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds statement_timeout{5'000};
+constexpr double kShareLeft = 0.25;  // at the limit of what a pause would not end
+
+// One figure against its limit.
+Reading budget(const std::string& signal, const std::string& what, double value, double limit,
+               const std::string& unit, double share_min = 0) {
+  return {.signal = signal,
+          .level = value / limit,
+          .reason = against_limit(what, value, limit, unit),
+          .share_min = share_min};
+}
 
 // A wait as short as a batch is nothing; a longer one is not to become long.
 class LockWaitGauge : public PostgresGauge {
@@ -72,12 +82,8 @@ class ArchiverGauge : public PostgresGauge {
         "pg_catalog.pg_settings WHERE name = 'wal_segment_size') AS s");
     if (now.rows() == 0 || now.is_null(0, 0)) return {};
     const auto waiting = static_cast<double>(std::max<std::int64_t>(0, now.integer(0, 0)));
-    Reading reading;
-    reading.signal = "archiver";
-    reading.level = waiting / kSegmentsMax;
-    reading.reason =
-        against_limit("WAL segments that wait for the archiver:", waiting, kSegmentsMax, "");
-    return {reading};
+    return {
+        budget("archiver", "WAL segments that wait for the archiver:", waiting, kSegmentsMax, "")};
   }
 
  private:
@@ -167,13 +173,8 @@ class DeadRowGauge : public PostgresGauge {
     if (now.rows() == 0 || !now.boolean(0, 2)) return {};
     const auto dead = static_cast<double>(now.integer(0, 0));
     const double limit = std::max(kRowsMin, kTriggersMax * std::stod(now.text(0, 1)));
-    Reading reading;
-    reading.signal = "dead_rows";
-    reading.level = dead / limit;
-    reading.share_min = 0.25;
-    reading.reason =
-        against_limit("dead rows of the target before autovacuum gets to them:", dead, limit, "");
-    return {reading};
+    return {budget("dead_rows", "dead rows of the target before autovacuum gets to them:", dead,
+                   limit, "", kShareLeft)};
   }
 
  private:
@@ -197,13 +198,8 @@ class OldestTransactionGauge : public PostgresGauge {
         "'client backend') = 'client backend'");
     if (oldest.is_null(0, 0)) return {};
     const double minutes = std::stod(oldest.text(0, 0)) / 60;
-    Reading reading;
-    reading.signal = "oldest_transaction";
-    reading.level = minutes / kMinutesMax;
-    reading.share_min = 0.25;
-    reading.reason = against_limit("a transaction that keeps dead rows alive is open for", minutes,
-                                   kMinutesMax, " min");
-    return {reading};
+    return {budget("oldest_transaction", "a transaction that keeps dead rows alive is open for",
+                   minutes, kMinutesMax, " min", kShareLeft)};
   }
 
  private:
