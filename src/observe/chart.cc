@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "observe/html.h"
 #include "observe/progress_display.h"
@@ -65,8 +66,9 @@ class Drawing {
         highest = std::max(highest, chart_.form == Chart::Form::stacked ? sum : spread.high);
       }
     }
-    Scale scale = round_scale(chart_.top.value_or(highest), chart_.counts_whole);
-    scale.top = chart_.top.value_or(scale.top);
+    const Unit& unit = chart_.unit;
+    Scale scale = round_scale(unit.top.value_or(highest), unit.counts_whole);
+    scale.top = unit.top.value_or(scale.top);
     return scale;
   }
 
@@ -105,7 +107,7 @@ class Drawing {
       svg_ += fmt::format(
           "<line class=\"{2}\" x2=\"100%\" y1=\"{0:.1f}\" y2=\"{0:.1f}\"/><text class=\"y\" "
           "x=\"-7\" y=\"{0:.1f}\" dy=\"4\">{1}</text>",
-          y(figure), html(axis_text(figure)), mark == 0 ? "base" : "grid");
+          y(figure), figure_text(figure, scale_.step), mark == 0 ? "base" : "grid");
     }
     for (const ClockTick& tick : clock_ticks(time_.timeline.segments())) {
       const double at = part_of(tick.at_s) * 100;
@@ -117,10 +119,6 @@ class Drawing {
       svg_ += fmt::format("<text class=\"x day\" x=\"{:.2f}%\" y=\"{:.0f}\">{}</text>", at,
                           kHeight + 31, tick.day);
     }
-  }
-
-  std::string axis_text(double figure) const {
-    return chart_.axis_text ? chart_.axis_text(figure) : figure_text(figure, scale_.step);
   }
 
   // Those without a number that are too close to tell apart are drawn as one.
@@ -274,9 +272,10 @@ class Drawing {
     for (const ChartLine& line : chart_.lines) {
       const Spread& spread = line.spreads[at];
       if (!spread.is_known()) continue;
-      note += "\n" + html_start(line.name, kReasonMax) + ": " + html(chart_.text(spread.mean()));
-      const std::string low = chart_.text(spread.low);
-      const std::string high = chart_.text(spread.high);
+      note +=
+          "\n" + html_start(line.name, kReasonMax) + ": " + html(chart_.unit.text(spread.mean()));
+      const std::string low = chart_.unit.text(spread.low);
+      const std::string high = chart_.unit.text(spread.high);
       if (low != high) note += html(" (" + low + " to " + high + ")");
     }
     if (stretch.slowed_by.empty()) return note;

@@ -9,7 +9,6 @@
 
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +26,13 @@ struct ChartLine {
   bool has_band = true;         // from its lowest to its highest, behind it
 };
 
+// What the figures of a chart are.
+struct Unit {
+  std::string (*text)(double);  // a figure with its unit
+  bool counts_whole = false;    // things that come in ones
+  std::optional<double> top{};  // of the scale; none: what the figures need
+};
+
 struct Chart {
   enum class Form {
     steps,    // each stretch at its mean, and a shade from its lowest to its highest
@@ -36,15 +42,12 @@ struct Chart {
 
   std::string id;     // a word; of the element
   std::string title;  // with the unit: `Rows a second`
-  std::string summary;
+  Unit unit;
   Form form = Form::steps;
   std::vector<ChartLine> lines;
-  std::function<std::string(double)> text;       // a figure with its unit
-  std::function<std::string(double)> axis_text;  // at a mark; none: a plain number
-  bool counts_whole = false;                     // things that come in ones
-  std::optional<double> top;                     // of the scale; none: what the figures need
-  std::optional<double> limit;                   // a line of its own, with `limit_name`
-  std::string limit_name;
+  std::string summary{};
+  std::optional<double> limit{};  // a line of its own, with `limit_name`
+  std::string limit_name{};
 };
 
 // What all charts of a page share: time across, and what happened then.

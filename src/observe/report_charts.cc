@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <initializer_list>
 #include <utility>
 
 #include "observe/chart.h"
@@ -21,6 +23,11 @@ std::string whole_text(double figure) { return count_text(std::llround(figure));
 std::string percent_text(double figure) { return fmt::format("{:.0f} %", figure); }
 std::string pressure_text(double figure) { return fmt::format("{:.2f}", figure); }
 std::string milliseconds_text(double figure) { return duration_text(figure / 1000); }
+
+constexpr Unit kRows{.text = whole_text, .counts_whole = true};
+constexpr Unit kPercent{.text = percent_text, .top = 100};
+constexpr Unit kRatio{.text = pressure_text};
+constexpr Unit kTime{.text = milliseconds_text};
 
 // Of each stretch.
 using SpreadOf = std::function<Spread(const Stretch&)>;
@@ -57,54 +64,50 @@ Spread whole_of(const ChartLine& line) {
   return whole;
 }
 
+std::string mean_text(const ChartLine& line, const Unit& unit) {
+  const Spread whole = whole_of(line);
+  return whole.is_known() ? unit.text(whole.mean()) + " on average" : "";
+}
+
 Chart progress_chart(const Report& report) {
   const Timeline& timeline = report.timeline;
-  Chart chart;
-  chart.id = "progress";
-  chart.form = Chart::Form::slope;
   if (report.run.estimated_total || report.run.all_visited) {
-    chart.title = "Progress, %";
-    chart.lines = {
-        line_of(timeline, "progress", [](const Stretch& at) { return one(at.progress * 100); })};
-    chart.text = percent_text;
-    chart.top = 100;
-  } else {
-    chart.title = "Rows read";
-    chart.summary = "How many there are is not known, and so neither is what part of them this is.";
-    chart.lines = {line_of(timeline, "rows read", [](const Stretch& at) {
-      return one(static_cast<double>(at.rows_read));
-    })};
-    chart.text = whole_text;
-    chart.counts_whole = true;
+    return {.id = "progress",
+            .title = "Progress, %",
+            .unit = kPercent,
+            .form = Chart::Form::slope,
+            .lines = {line_of(timeline, "progress",
+                              [](const Stretch& at) { return one(at.progress * 100); })}};
   }
-  return chart;
+  return {
+      .id = "progress",
+      .title = "Rows read",
+      .unit = kRows,
+      .form = Chart::Form::slope,
+      .lines = {line_of(timeline, "rows read",
+                        [](const Stretch& at) { return one(static_cast<double>(at.rows_read)); })},
+      .summary = "How many there are is not known, and so neither is what part of them this is."};
 }
 
 Chart rate_chart(const Timeline& timeline) {
-  Chart chart;
-  chart.id = "rate";
-  chart.title = "Rows a second";
-  chart.lines = {
-      line_of(timeline, "read", [](const Stretch& at) { return at.read_per_s; }),
-      line_of(timeline, "written", [](const Stretch& at) { return at.written_per_s; }),
-  };
+  Chart chart{.id = "rate",
+              .title = "Rows a second",
+              .unit = kRows,
+              .lines = {line_of(timeline, "read", &Stretch::read_per_s),
+                        line_of(timeline, "written", &Stretch::written_per_s)}};
   chart.lines[1].has_band = false;  // it nearly always lies where the other does
-  for (ChartLine& line : chart.lines)
-    line.summary = whole_text(whole_of(line).mean()) + " on average";
-  chart.text = whole_text;
-  chart.counts_whole = true;
+  for (ChartLine& line : chart.lines) line.summary = mean_text(line, kRows);
   return chart;
 }
 
 Chart share_chart(const Timeline& timeline) {
-  Chart chart;
-  chart.id = "share";
-  chart.title = "Share of the time that workers may be busy, %";
-  chart.lines = {line_of(timeline, "share", [](const Stretch& at) { return percent(at.share); })};
-  chart.summary = percent_text(whole_of(chart.lines[0]).mean()) + " on average";
-  chart.text = percent_text;
-  chart.top = 100;
-  return chart;
+  const ChartLine line =
+      line_of(timeline, "share", [](const Stretch& at) { return percent(at.share); });
+  return {.id = "share",
+          .title = "Share of the time that workers may be busy, %",
+          .unit = kPercent,
+          .lines = {line},
+          .summary = mean_text(line, kPercent)};
 }
 
 // The signals, those that came closest to their limit first.
@@ -129,53 +132,47 @@ std::vector<ChartLine> signal_lines(const Timeline& timeline) {
 }
 
 Chart pressure_chart(const Timeline& timeline) {
-  Chart chart;
-  chart.id = "pressure";
-  chart.title = "Pressure by signal, 1 is the limit of each";
-  chart.lines = signal_lines(timeline);
+  Chart chart{.id = "pressure",
+              .title = "Pressure by signal, 1 is the limit of each",
+              .unit = kRatio,
+              .lines = signal_lines(timeline),
+              .limit = 1,
+              .limit_name = "limit"};
   if (chart.lines.size() > kSignalsMax) {
     chart.summary = fmt::format("{} more signals stayed below these and are not drawn.",
                                 chart.lines.size() - kSignalsMax);
     chart.lines.resize(kSignalsMax);
   }
-  chart.text = pressure_text;
-  chart.limit = 1;
-  chart.limit_name = "limit";
   return chart;
 }
 
 Chart size_chart(const Timeline& timeline) {
-  Chart chart;
-  chart.id = "size";
-  chart.title = "Batch size, rows";
-  chart.lines = {
-      line_of(timeline, "rows asked for", [](const Stretch& at) { return at.batch_rows; })};
-  const Spread whole = whole_of(chart.lines[0]);
-  chart.summary = whole_text(whole.high);
-  if (whole.low < whole.high) chart.summary = whole_text(whole.low) + " to " + chart.summary;
-  chart.text = whole_text;
-  chart.counts_whole = true;
-  return chart;
+  const ChartLine line = line_of(timeline, "rows asked for", &Stretch::batch_rows);
+  const Spread whole = whole_of(line);
+  const std::string from = whole.low < whole.high ? whole_text(whole.low) + " to " : "";
+  return {.id = "size",
+          .title = "Batch size, rows",
+          .unit = kRows,
+          .lines = {line},
+          .summary = from + whole_text(whole.high)};
 }
 
 Chart duration_chart(const Timeline& timeline) {
-  Chart chart;
-  chart.id = "duration";
-  chart.title = "Batch duration, ms";
-  chart.lines = {
-      line_of(timeline, "a batch's work", [](const Stretch& at) { return at.batch_ms; })};
-  const Spread whole = whole_of(chart.lines[0]);
-  if (whole.is_known()) chart.summary = milliseconds_text(whole.mean()) + " on average";
-  chart.text = milliseconds_text;
-  return chart;
+  const ChartLine line = line_of(timeline, "a batch's work", &Stretch::batch_ms);
+  return {.id = "duration",
+          .title = "Batch duration, ms",
+          .unit = kTime,
+          .lines = {line},
+          .summary = mean_text(line, kTime)};
 }
 
 Chart phases_chart(const Timeline& timeline) {
-  Chart chart;
-  chart.id = "phases";
-  chart.title = "Work by phase, seconds in each second";
-  chart.summary = "of all workers; and of the thread that writes the checkpoint";
-  chart.form = Chart::Form::stacked;
+  Chart chart{.id = "phases",
+              .title = "Work by phase, seconds in each second",
+              .unit = kRatio,
+              .form = Chart::Form::stacked,
+              .lines = {},
+              .summary = "of all workers; and of the thread that writes the checkpoint"};
   for (const char* phase : kPhases) {
     const auto all = timeline.phases_ms().find(phase);
     if (all == timeline.phases_ms().end() || all->second <= 0) continue;
@@ -186,7 +183,6 @@ Chart phases_chart(const Timeline& timeline) {
     }));
     chart.lines.back().summary = duration_text(all->second / 1000);
   }
-  chart.text = pressure_text;
   return chart;
 }
 
@@ -216,17 +212,16 @@ std::string tally_charts(const ChartTime& time) {
       none += std::string(none.empty() ? "" : " ") + tally.none;
       continue;
     }
-    Chart chart;
-    chart.id = tally.id;
-    chart.title = tally.title;
-    chart.summary = count_text(last);
-    chart.form = Chart::Form::slope;
-    chart.lines = {line_of(time.timeline, tally.line, [&tally](const Stretch& at) {
-      return one(static_cast<double>(at.*tally.count));
-    })};
-    chart.text = whole_text;
-    chart.counts_whole = true;
-    charts += draw(chart, time);
+    charts += draw({.id = tally.id,
+                    .title = tally.title,
+                    .unit = kRows,
+                    .form = Chart::Form::slope,
+                    .lines = {line_of(time.timeline, tally.line,
+                                      [&tally](const Stretch& at) {
+                                        return one(static_cast<double>(at.*tally.count));
+                                      })},
+                    .summary = count_text(last)},
+                   time);
   }
   if (!none.empty()) charts += "<p class=\"dim\" id=\"none\">" + none + "</p>\n";
   return charts;
@@ -241,15 +236,12 @@ std::string report_charts(const Report& report, const std::vector<Interruption>&
            "second, or at the end of a shorter run.</p>\n";
   const ChartTime time{timeline, interruptions};
   std::string page = chart_definitions() + "<div class=\"charts\">\n";
-  page += draw(progress_chart(report), time);
-  page += draw(rate_chart(timeline), time);
-  page += draw(share_chart(timeline), time);
   const Chart pressure = pressure_chart(timeline);
-  if (!pressure.lines.empty()) page += draw(pressure, time);
-  page += draw(size_chart(timeline), time);
-  page += draw(duration_chart(timeline), time);
-  const Chart phases = phases_chart(timeline);
-  if (!phases.lines.empty()) page += draw(phases, time);
+  for (const Chart& chart :
+       {progress_chart(report), rate_chart(timeline), share_chart(timeline), pressure,
+        size_chart(timeline), duration_chart(timeline), phases_chart(timeline)}) {
+    if (!chart.lines.empty()) page += draw(chart, time);
+  }
   page += tally_charts(time);
   page += "</div>\n";
   if (pressure.lines.empty())
