@@ -81,15 +81,11 @@ std::string summary_of(const Job& job, SavedRun run) {
 
 void log_end(Log& log, const RunOutcome& outcome) {
   const SavedRun& run = outcome.run;
-  Log::Fields fields = {{"rows_read", run.rows.read},
-                        {"written", run.rows.written},
-                        {"unchanged", run.rows.unchanged},
-                        {"skipped", run.rows.skipped},
-                        {"rejected", run.rows.rejected},
-                        {"conflicts", run.rows.conflicts},
-                        {"batches", run.batches.done},
-                        {"retried", run.batches.retried},
-                        {"elapsed", duration_text(run.elapsed_s)}};
+  Log::Fields fields;
+  add_counts(run.rows, fields);
+  fields.insert(fields.end(), {{"batches", run.batches.done},
+                               {"retried", run.batches.retried},
+                               {"elapsed", duration_text(run.elapsed_s)}});
   const std::string rests = rests_text(run);
   if (!rests.empty()) fields.emplace_back("rested", rests);
   if (!outcome.reason.empty()) fields.emplace_back("reason", outcome.reason);

@@ -14,6 +14,8 @@
 
 namespace backfill {
 
+struct RowCounts;
+
 enum class LogLevel { debug, info, warning, error };
 
 // A fact of a line: words, or a number that machines read as one.
@@ -34,5 +36,8 @@ class Log {
   // The run that lines are of from now on, once it is known.
   virtual void set_run_id(const std::string& run_id) = 0;
 };
+
+// A fact a count.
+void add_counts(const RowCounts& rows, Log::Fields& fields);
 
 }  // namespace backfill

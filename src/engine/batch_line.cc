@@ -23,20 +23,15 @@ void log_batch(Log& log, const ChunkReport& report, const std::string& reason) {
   Log::Fields fields = {{"ordinal", static_cast<std::int64_t>(chunk.ordinal)},
                         {"after", chunk.after ? chunk.after->display() : "start"},
                         {"upto", chunk.upto.display()},
-                        {"worker", report.worker},
-                        {"rows_read", report.rows.read},
-                        {"written", report.rows.written},
-                        {"unchanged", report.rows.unchanged},
-                        {"skipped", report.rows.skipped},
-                        {"rejected", report.rows.rejected},
-                        {"conflicts", report.rows.conflicts},
-                        {"read_ms", milliseconds(report.times.read)},
-                        {"transform_ms", milliseconds(report.times.transform)},
-                        {"write_ms", milliseconds(report.times.write)},
-                        {"validate_ms", milliseconds(report.times.validate)},
-                        {"rested_ms", milliseconds(report.rested)},
-                        {"retries", report.retries},
-                        {"splits", report.splits}};
+                        {"worker", report.worker}};
+  add_counts(report.rows, fields);
+  fields.insert(fields.end(), {{"read_ms", milliseconds(report.times.read)},
+                               {"transform_ms", milliseconds(report.times.transform)},
+                               {"write_ms", milliseconds(report.times.write)},
+                               {"validate_ms", milliseconds(report.times.validate)},
+                               {"rested_ms", milliseconds(report.rested)},
+                               {"retries", report.retries},
+                               {"splits", report.splits}});
   if (!reason.empty()) fields.emplace_back("reason", reason);
   log.write(LogLevel::debug, event_of(report), fields);
 }
