@@ -4,8 +4,8 @@
 #include "checkpoint/checkpoint_store.h"
 #include "cli/commands.h"
 #include "cli/live_control.h"
+#include "core/quantity_text.h"
 #include "core/sql.h"
-#include "observe/progress_display.h"
 
 namespace backfill {
 namespace {

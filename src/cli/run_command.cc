@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/live_control.h"
 #include "cli/stop_on_signal.h"
+#include "core/quantity_text.h"
 #include "engine/retried.h"
 #include "engine/retry_rejected.h"
 #include "observe/log.h"

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/live_control.h"
 #include "cli/seen_run.h"
+#include "core/quantity_text.h"
 #include "job/job.h"
 #include "observe/progress_display.h"
 #include "support/clock.h"

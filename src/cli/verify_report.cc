@@ -4,8 +4,8 @@
 
 #include <fstream>
 
+#include "core/quantity_text.h"
 #include "core/sql.h"
-#include "observe/progress_display.h"
 
 namespace backfill {
 namespace {

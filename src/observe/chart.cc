@@ -7,7 +7,6 @@
 #include <functional>
 
 #include "observe/html.h"
-#include "observe/progress_display.h"
 #include "observe/ticks.h"
 
 namespace backfill {

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "core/quantity_text.h"
+
 namespace backfill {
 namespace {
 
@@ -18,7 +20,6 @@ constexpr Duration kLogInterval = std::chrono::seconds(10);
 constexpr int kBarWidth = 24;
 constexpr int kBarWidthMin = 8;  // a shorter one says nothing
 constexpr double kRestToTell_s = 0.1;
-constexpr double kCountMax = 1e15;  // what is beyond comes from a file that somebody edited
 
 // What a terminal acts on. The cursor rests at the start of the first line: a terminal that
 // is made narrower wraps both lines, but leaves the cursor where they begin.
@@ -48,10 +49,6 @@ std::string bar_line(const SavedRun& run, std::size_t columns) {
 }
 
 bool is_paused(const SavedRun& run) { return run.share <= 0; }
-
-std::int64_t whole(double number) {
-  return static_cast<std::int64_t>(std::clamp(number, -kCountMax, kCountMax));
-}
 
 std::size_t terminal_width() {
   winsize size{};
@@ -140,7 +137,7 @@ std::string progress_line(const SavedRun& run) {
     line = fmt::format("{} rows", count_text(run.rows.read));
   }
   if (run.rate_rows_per_s) {
-    line += fmt::format("  {} rows/s", count_text(whole(*run.rate_rows_per_s)));
+    line += fmt::format("  {} rows/s", count_text(whole_count(*run.rate_rows_per_s)));
   }
   if (run.eta_low_s && run.eta_high_s && *run.eta_high_s > 0) {
     line += fmt::format("  {} to {} left", duration_text(*run.eta_low_s),
@@ -187,24 +184,6 @@ std::string rests_text(const SavedRun& run) {
   for (const auto& [rested_s, cause] : longest)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", duration_text(rested_s), cause);
   return text;
-}
-
-std::string duration_text(double seconds) {
-  if (seconds < 1) return fmt::format("{:.0f} ms", seconds * 1000);
-  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
-  const std::int64_t rounded = whole(seconds);
-  if (rounded < 3600) return fmt::format("{}m{:02}s", rounded / 60, rounded % 60);
-  return fmt::format("{}h{:02}m", rounded / 3600, rounded % 3600 / 60);
-}
-
-std::string count_text(std::int64_t count) {
-  std::string digits = std::to_string(count);
-  const std::size_t first = count < 0 ? 1 : 0;
-  for (std::size_t at = digits.size(); at > first + 3;) {
-    at -= 3;
-    digits.insert(at, 1, ',');
-  }
-  return digits;
 }
 
 }  // namespace backfill

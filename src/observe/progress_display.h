@@ -68,10 +68,4 @@ std::string fitted(const std::string& line, std::size_t columns);
 // anything did.
 std::string rests_text(const SavedRun& run);
 
-// `250 ms`, `4.2 s`, `1m10s`, `2h05m`
-std::string duration_text(double seconds);
-
-// `82,300`
-std::string count_text(std::int64_t count);
-
 }  // namespace backfill

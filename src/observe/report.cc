@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/quantity_text.h"
 #include "observe/html.h"
 #include "observe/interruption.h"
 #include "observe/page_style.h"

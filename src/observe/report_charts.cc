@@ -9,8 +9,8 @@
 #include <initializer_list>
 #include <utility>
 
+#include "core/quantity_text.h"
 #include "observe/chart.h"
-#include "observe/progress_display.h"
 #include "observe/ticks.h"
 
 namespace backfill {

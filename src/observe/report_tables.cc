@@ -7,9 +7,9 @@
 
 #include "core/error.h"
 #include "core/key.h"
+#include "core/quantity_text.h"
 #include "core/sql.h"
 #include "observe/html.h"
-#include "observe/progress_display.h"
 #include "observe/ticks.h"
 #include "support/clock.h"
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <ctime>
 
-#include "observe/progress_display.h"
+#include "core/quantity_text.h"
 
 namespace backfill {
 namespace {

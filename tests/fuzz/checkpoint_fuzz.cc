@@ -7,6 +7,7 @@
 
 #include "checkpoint/checkpoint_store.h"
 #include "checkpoint/schema.h"
+#include "core/quantity_text.h"
 #include "core/sql.h"
 #include "fuzz/input.h"
 #include "fuzz/promise.h"
