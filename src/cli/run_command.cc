@@ -9,7 +9,6 @@
 #include "cli/commands.h"
 #include "cli/live_control.h"
 #include "cli/stop_on_signal.h"
-#include "core/quantity_text.h"
 #include "engine/retried.h"
 #include "engine/retry_rejected.h"
 #include "observe/log.h"
@@ -86,7 +85,7 @@ void log_end(Log& log, const RunOutcome& outcome) {
   add_counts(run.rows, fields);
   fields.insert(fields.end(), {{"batches", run.batches.done},
                                {"retried", run.batches.retried},
-                               {"elapsed", duration_text(run.elapsed_s)}});
+                               {"elapsed", LogTime(run.elapsed_s)}});
   const std::string rests = rests_text(run);
   if (!rests.empty()) fields.emplace_back("rested", rests);
   if (!outcome.reason.empty()) fields.emplace_back("reason", outcome.reason);

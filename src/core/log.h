@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,8 +19,12 @@ struct RowCounts;
 
 enum class LogLevel { debug, info, warning, error };
 
+// For people `4.2 s`; for machines a number, and the name has `_s` behind it.
+using LogTime = std::chrono::duration<double>;
+
 // A fact of a line: words, or a number that machines read as one.
-using LogValue = std::variant<std::string, std::int64_t, double>;
+using LogValue = std::variant<std::string, std::int64_t, double, LogTime>;
+// As people read it.
 std::string log_text(const LogValue& value);
 
 class Log {

@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "support/clock.h"
@@ -57,6 +58,14 @@ void append_field(std::string& line, std::string_view name, const LogValue& fact
   line += '"';
 }
 
+template <class Known>
+void put_field(nlohmann::ordered_json& json, std::string_view name, const Known& known) {
+  json[std::string(name)] = known;
+}
+void put_field(nlohmann::ordered_json& json, std::string_view name, const LogTime& time) {
+  json[std::string(name) + "_s"] = std::round(time.count() * 1000) / 1000;
+}
+
 }  // namespace
 
 StderrLog::StderrLog(LogFormat format, LogLevel level, std::string job)
@@ -94,7 +103,7 @@ std::string StderrLog::json_line(LogLevel level, std::string_view event,
   }
   json["event"] = event;
   for (const auto& [name, fact] : fields) {
-    std::visit([&json, &name = name](const auto& value) { json[std::string(name)] = value; }, fact);
+    std::visit([&json, &name = name](const auto& known) { put_field(json, name, known); }, fact);
   }
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

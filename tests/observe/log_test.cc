@@ -56,6 +56,21 @@ TEST(Log, WritesOneJsonObjectAnEventForMachines) {
                                std::regex(R"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
 }
 
+// It was once text for machines, too.
+TEST(Log, TellsATimeToPeopleWithItsUnitAndToMachinesInSeconds) {
+  const Log::Fields fields = {{"elapsed", LogTime(70.12345)}};
+
+  const std::string text =
+      written(LogFormat::text, LogLevel::info, LogLevel::info, "complete", fields);
+  const std::string line =
+      written(LogFormat::json, LogLevel::info, LogLevel::info, "complete", fields);
+
+  EXPECT_TRUE(text.ends_with(" complete elapsed=1m10s\n")) << text;
+  const auto json = nlohmann::json::parse(line);
+  EXPECT_EQ(json["elapsed_s"], 70.123);
+  EXPECT_FALSE(json.contains("elapsed"));
+}
+
 TEST(Log, NamesTheRunInJsonOnceItIsKnown) {
   testing::internal::CaptureStderr();
   StderrLog log(LogFormat::json, LogLevel::info, "users");

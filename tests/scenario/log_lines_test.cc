@@ -72,6 +72,7 @@ TEST_P(LogLinesTest, OfBatchesAddUpToTheLastLine) {
     EXPECT_EQ(sum(batches, name), ends[0].at(name)) << name << "\n" << end;
   EXPECT_EQ(ends[0]["rows_read"], kRows);
   EXPECT_EQ(ends[0]["rejected"], 1);
+  EXPECT_TRUE(ends[0].at("elapsed_s").is_number()) << ends[0];
 }
 
 TEST_P(LogLinesTest, OfABatchSayWhichKeysAndWhereItsTimeWent) {
