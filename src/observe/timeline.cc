@@ -11,8 +11,11 @@ namespace {
 constexpr double kAbsenceMin_s = 1;
 constexpr double kRateOver_s = 0.5;  // the last sample may come right after the one before
 constexpr double kLeastTime_s = 1e-3;
+constexpr double kFigureMax = 1e15;  // no run comes near it, and sums stay figures
 
-double sound(double figure) { return std::isfinite(figure) ? std::max(figure, 0.0) : 0; }
+double sound(double figure) {
+  return std::isfinite(figure) ? std::clamp(figure, 0.0, kFigureMax) : 0;
+}
 
 // A reason without its figures: `replica lag 12.4s >= 10s` and `replica lag 11s >= 10s` are one.
 std::string without_figures(const std::string& reason) {
@@ -99,11 +102,13 @@ void Timeline::follow_rate(double elapsed_s, const Sample& sample) {
   const double passed_s = elapsed_s - rated_s_;
   const bool is_first = samples_ == 0;
   if (passed_s < (is_first ? kLeastTime_s : kRateOver_s)) return;
-  rate_.read = sound(static_cast<double>(sample.rows_read - rated_read_) / passed_s);
-  rate_.written = sound(static_cast<double>(sample.rows_written - rated_written_) / passed_s);
+  const auto read = static_cast<double>(sample.rows_read);
+  const auto written = static_cast<double>(sample.rows_written);
+  rate_.read = sound((read - rated_read_) / passed_s);
+  rate_.written = sound((written - rated_written_) / passed_s);
   rated_s_ = elapsed_s;
-  rated_read_ = sample.rows_read;
-  rated_written_ = sample.rows_written;
+  rated_read_ = read;
+  rated_written_ = written;
 }
 
 void Timeline::follow_pause(double elapsed_s, const Sample& sample) {

@@ -81,7 +81,7 @@ class Timeline {
   explicit Timeline(std::int64_t sample_count) : sample_count_(sample_count) {}
 
   // The samples in their order, `sample_count` of them. Figures that cannot be, in a file that
-  // somebody edited, are taken for zero.
+  // somebody edited, are taken for zero, or for as much as a figure may be.
   void add(const Sample& sample);
 
   const std::vector<Stretch>& stretches() const { return stretches_; }
@@ -121,8 +121,8 @@ class Timeline {
   bool was_paused_ = false;
   // Where the rate was last looked at, and what it was.
   double rated_s_ = 0;
-  std::int64_t rated_read_ = 0;
-  std::int64_t rated_written_ = 0;
+  double rated_read_ = 0;
+  double rated_written_ = 0;
   Rate rate_;
 };
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "observe/interruption.h"
@@ -118,6 +119,26 @@ TEST(Timeline, TakesAnyFigures) {
   EXPECT_DOUBLE_EQ(timeline.end_s(), 5);
   EXPECT_DOUBLE_EQ(timeline.stretches().back().share.low, 0);
   EXPECT_DOUBLE_EQ(timeline.stretches().back().signals.at("x").high, 0);
+}
+
+// The sums of such were none, and where they were drawn was no place.
+TEST(Timeline, BoundsFiguresThatNoRunReaches) {
+  SampleBuilder samples;
+  samples.after(5);
+  Sample& sample = samples.after(5);
+  sample.elapsed_s = 1e300;
+  sample.rows_read = std::numeric_limits<std::int64_t>::min();
+  sample.rows_written = std::numeric_limits<std::int64_t>::max();
+  sample.batch_ms = 1e300;
+  sample.phases_ms = {{"read", 1.7e308}, {"write", 1.7e308}};
+
+  const Timeline timeline = samples.timeline();
+
+  const Stretch& last = timeline.stretches().back();
+  EXPECT_LE(timeline.end_s(), 1e15);
+  EXPECT_TRUE(std::isfinite(last.batch_ms.mean()));
+  EXPECT_TRUE(std::isfinite(timeline.phases_ms().at("read") + timeline.phases_ms().at("write")));
+  EXPECT_DOUBLE_EQ(timeline.stretches()[1].read_per_s.high, 0);
 }
 
 TEST(Interruptions, AreInOrderAndTheLongestBearNumbers) {
