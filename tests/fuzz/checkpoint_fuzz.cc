@@ -1,7 +1,8 @@
 // Checkpoint files with anything in them: read, or refused with exit 2 and left as they are.
 //
 // Input: the bytes of a file; or, when it begins with `edits`, lines `table.column = literal`
-// that are applied to every row of a real checkpoint whose columns take anything.
+// that are applied to every row of a real checkpoint whose columns take anything; those that begin
+// with `last` to the last row only.
 
 #include <functional>
 
@@ -12,6 +13,7 @@
 #include "fuzz/input.h"
 #include "fuzz/promise.h"
 #include "observe/progress_display.h"
+#include "observe/report.h"
 #include "sqlite/literal.h"
 #include "support/temp_folder.h"
 
@@ -19,6 +21,7 @@ namespace backfill::fuzz {
 namespace {
 
 constexpr std::string_view kEdits = "edits\n";
+constexpr std::string_view kOfLast = "last ";
 constexpr std::size_t kDeadLetters = 10;
 
 using Mode = SqliteConnection::Mode;
@@ -48,9 +51,30 @@ SavedRun half_way() {
 
 const FingerprintFields kFingerprint = {{"source.table", "public.users"}};
 
+// One a second, of a run that was paused, and died, and went on ten seconds later.
+Sample sample_after(int second) {
+  Sample sample;
+  sample.taken_at =
+      "2026-11-22T13:05:" + std::to_string(second < 4 ? 10 + second : 20 + second) + "Z";
+  sample.elapsed_s = second;
+  sample.rows_read = 1000 * second;
+  sample.rows_written = 999 * second;
+  sample.batch_size = 1000;
+  sample.batch_ms = 12.5;
+  sample.share = second == 2 ? 0 : 0.5;
+  sample.reason = second == 2 ? "replica lag 12.4s >= 10s" : "throttle.share = 0.5";
+  sample.progress = 0.1 * second;
+  sample.batches_retried = second / 4;
+  sample.signals = {{"replica_lag", 0.5}};
+  sample.phases_ms = {{"read", 100}, {"write", 300}};
+  return sample;
+}
+
 void fill(CheckpointStore& store) {
   store.start(half_way(), "users", kFingerprint);
-  store.save(half_way(), {{"[\"17\"]", "23505", "duplicate key", "{\"id\":\"17\"}"}}, Sample{});
+  store.save(half_way(), {{"[\"17\"]", "23505", "duplicate key", "{\"id\":\"17\"}"}},
+             sample_after(1));
+  for (int second = 2; second <= 5; ++second) store.save(half_way(), {}, sample_after(second));
 }
 
 // A checkpoint whose tables were made by somebody who does not mind what is in them.
@@ -82,14 +106,18 @@ void apply_edits(const Path& file, Input lines) {
   SqliteTransaction transaction(connection);
   lines.line();
   while (!lines.empty()) {
-    const std::string_view line = lines.line();
+    std::string_view line = lines.line();
+    const bool is_of_last = line.starts_with(kOfLast);
+    if (is_of_last) line.remove_prefix(kOfLast.size());
     const std::size_t dot = line.find('.');
     const std::size_t equals = line.find(" = ");
     if (dot == line.npos || equals == line.npos || dot > equals) continue;
     failure_of([&] {
-      SqliteStatement statement =
-          connection.prepare("UPDATE OR IGNORE " + quote_identifier(line.substr(0, dot)) + " SET " +
-                             quote_identifier(line.substr(dot + 1, equals - dot - 1)) + " = ?");
+      const std::string table = quote_identifier(line.substr(0, dot));
+      const std::string column = quote_identifier(line.substr(dot + 1, equals - dot - 1));
+      SqliteStatement statement = connection.prepare(
+          "UPDATE OR IGNORE " + table + " SET " + column + " = ?" +
+          (is_of_last ? " WHERE rowid = (SELECT max(rowid) FROM " + table + ")" : ""));
       const std::string_view literal = line.substr(equals + 3);
       if (literal != "NULL") bind_key(statement, 1, Key{{std::string(literal)}}, 1);
       statement.run();
@@ -119,6 +147,38 @@ void read_as_status(const Path& file) {
   }
   store->fingerprint();
   for (const DeadLetter& letter : store->dead_letters(kDeadLetters)) Key::from_json(letter.key);
+}
+
+// A browser draws nothing where a place or a length is no number.
+void check_figures(const std::string& page) {
+  for (const char* none : {"=\"nan", "=\"-nan", "=\"inf", "=\"-inf"})
+    promise(page.find(none) == page.npos, "a chart is drawn with figures", none);
+  constexpr std::string_view kPath = " d=\"";
+  for (std::size_t at = 0; (at = page.find(kPath, at)) != page.npos;) {
+    at += kPath.size();
+    const std::string path = page.substr(at, page.find('"', at) - at);
+    promise(path.find('n') == path.npos, "a line is drawn with figures", path);
+  }
+}
+
+// What `report` makes of it.
+void read_as_report(const Path& file) {
+  auto store = CheckpointStore::open_existing(file);
+  if (!store) return;
+  const std::optional<SavedRun> run = store->load();
+  if (!run) return;
+  Report report{.job = "users",
+                .run = *run,
+                .fingerprint = store->fingerprint(),
+                .controls = store->controls(),
+                .dead_letter_count = store->dead_letter_count(),
+                .dead_letters = store->dead_letters(kDeadLetters),
+                .verify = std::nullopt,
+                .timeline = Timeline(store->sample_count()),
+                .made_at = "2026-11-22T13:07:00.123Z",
+                .nonce = "0123456789abcdef"};
+  store->visit_samples([&](const Sample& sample) { report.timeline.add(sample); });
+  check_figures(report_page(report));
 }
 
 // What `run` makes of it.
@@ -163,6 +223,8 @@ void check(const std::string& input, Input lines) {
 
   const auto refused_status = failure_of([&] { read_as_status(file); });
   if (refused_status) check_refusal(*refused_status, file, before);
+  const auto refused_report = failure_of([&] { read_as_report(file); });
+  if (refused_report) check_refusal(*refused_report, file, before);
   promise(read_file(file) == before, "a look changes nothing");
   const auto refused_run = failure_of([&] { read_as_run(file); });
   if (refused_run) return check_refusal(*refused_run, file, before);
