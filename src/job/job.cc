@@ -10,6 +10,7 @@
 #include "core/sql.h"
 #include "job/database_url.h"
 #include "job/job_file.h"
+#include "job/key_names.h"
 #include "job/settings.h"
 
 namespace backfill {

@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "job/database_url.h"
-#include "job/nearest_name.h"
 #include "schedule/window.h"
 
 namespace backfill {
@@ -13,8 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Takes = JobKey::Takes;
-
-constexpr std::string_view options_table = "transform.options";
 
 constexpr const char* a_url =
     "postgresql://…, libpq keywords such as \"host=… dbname=…\", or sqlite:PATH "
@@ -384,17 +381,6 @@ std::vector<JobKey> make_job_keys() {
   return keys;
 }
 
-std::vector<std::string_view> job_tables() {
-  std::vector<std::string_view> tables;
-  for (const auto& key : job_keys()) {
-    const std::string_view table = key.name.substr(0, key.name.find('.'));
-    if (table == key.name) continue;
-    if (tables.empty() || tables.back() != table) tables.push_back(table);
-    if (key.name == "transform.plugin") tables.push_back(options_table);
-  }
-  return tables;
-}
-
 }  // namespace
 
 const std::vector<JobKey>& job_keys() {
@@ -407,42 +393,6 @@ const JobKey* find_job_key(std::string_view name) {
     if (key.name == name) return &key;
   }
   return nullptr;
-}
-
-bool is_job_table(std::string_view name) {
-  const auto tables = job_tables();
-  return std::find(tables.begin(), tables.end(), name) != tables.end() || is_plugin_option(name);
-}
-
-bool is_plugin_option(std::string_view name) {
-  return name.size() > options_table.size() + 1 &&
-         name.substr(0, options_table.size()) == options_table && name[options_table.size()] == '.';
-}
-
-std::string suggestion_for_key(std::string_view name) {
-  std::vector<std::string_view> names;
-  for (const auto& key : job_keys()) names.push_back(key.name);
-  if (const std::string near = nearest_name(name, names); !near.empty()) {
-    return "; did you mean " + near + "?";
-  }
-  const std::string_view table = name.substr(0, name.find('.'));
-  if (table == name || !is_job_table(table)) return suggestion_for_table(table);
-  std::string there;
-  for (const auto& key : job_keys()) {
-    if (key.name.substr(0, key.name.find('.')) != table) continue;
-    there += (there.empty() ? "" : ", ") + std::string(key.name.substr(table.size() + 1));
-  }
-  return "; keys of [" + std::string(table) + "] are " + there;
-}
-
-std::string suggestion_for_table(std::string_view name) {
-  const auto tables = job_tables();
-  if (const std::string near = nearest_name(name, tables); !near.empty()) {
-    return "; did you mean " + near + "?";
-  }
-  std::string there;
-  for (const auto table : tables) there += (there.empty() ? "" : ", ") + std::string(table);
-  return "; tables are " + there;
 }
 
 }  // namespace backfill

@@ -45,14 +45,4 @@ const std::vector<JobKey>& job_keys();
 // Null when there is no such key.
 const JobKey* find_job_key(std::string_view name);
 
-// Whether a dotted name is a table of job keys; everything below transform.options is.
-bool is_job_table(std::string_view name);
-
-// Whether a dotted name is an option of the plugin, which may be called anything.
-bool is_plugin_option(std::string_view name);
-
-// `; did you mean batch.size?`, or else what there is to choose from.
-std::string suggestion_for_key(std::string_view name);
-std::string suggestion_for_table(std::string_view name);
-
 }  // namespace backfill
