@@ -22,6 +22,7 @@ PhaseTimes& PhaseTimes::operator+=(const PhaseTimes& other) {
   read += other.read;
   transform += other.transform;
   write += other.write;
+  commit += other.commit;
   validate += other.validate;
   return *this;
 }

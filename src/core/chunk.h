@@ -58,11 +58,14 @@ struct DeadLetter {
 struct PhaseTimes {
   std::chrono::nanoseconds read{0};
   std::chrono::nanoseconds transform{0};
-  std::chrono::nanoseconds write{0};
+  std::chrono::nanoseconds write{0};   // the rows
+  std::chrono::nanoseconds commit{0};  // the transaction around them, its begin included
   std::chrono::nanoseconds validate{0};
 
   PhaseTimes& operator+=(const PhaseTimes& other);
-  std::chrono::nanoseconds total() const { return read + transform + write + validate; }
+  // Phase `write`, for those who watch.
+  std::chrono::nanoseconds in_target() const { return write + commit; }
+  std::chrono::nanoseconds total() const { return read + transform + in_target() + validate; }
 };
 
 // What a worker says of a chunk that is done: committed in the target, not yet in the checkpoint.

@@ -27,7 +27,7 @@ void log_batch(Log& log, const ChunkReport& report, const std::string& reason) {
   add_counts(report.rows, fields);
   fields.insert(fields.end(), {{"read_ms", milliseconds(report.times.read)},
                                {"transform_ms", milliseconds(report.times.transform)},
-                               {"write_ms", milliseconds(report.times.write)},
+                               {"write_ms", milliseconds(report.times.in_target())},
                                {"validate_ms", milliseconds(report.times.validate)},
                                {"rested_ms", milliseconds(report.rested)},
                                {"retries", report.retries},

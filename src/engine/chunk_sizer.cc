@@ -8,9 +8,11 @@ namespace {
 constexpr std::size_t kSamples = 3;  // the median of so many decides
 constexpr double kGrowthMax = 4;     // per step
 constexpr double kShrinkMax = 0.5;
-constexpr double kDeadBand = 0.15;              // nearer to the target than this, the size stays
-constexpr int kOutlier = 4;                     // times the target
-constexpr double kBytesHeadroom = 0.8;          // rows vary in width
+constexpr double kDeadBand = 0.15;      // nearer to the target than this, the size stays
+constexpr int kOutlier = 4;             // times the target
+constexpr double kBytesHeadroom = 0.8;  // rows vary in width
+constexpr int kSmallPart = 100;         // of the target time, while others are at work
+constexpr Duration kSmallMin = std::chrono::milliseconds(1);
 constexpr std::int64_t kBytesEnough = 4 << 20;  // a larger batch takes memory and is no faster
 
 // Up to double at once; beyond that half of what the time allows, so that a batch that lasts
@@ -32,11 +34,6 @@ std::int64_t ChunkSizer::size() const {
   return std::max<std::int64_t>(1, std::min(size_, size_for_bytes_));
 }
 
-Duration ChunkSizer::target_time() const {
-  const std::lock_guard lock(mutex_);
-  return options_.target_time;
-}
-
 void ChunkSizer::set_options(const ChunkSizerOptions& options) {
   const std::lock_guard lock(mutex_);
   if (options == options_) return;
@@ -47,12 +44,14 @@ void ChunkSizer::set_options(const ChunkSizerOptions& options) {
   write_times_.clear();
 }
 
-void ChunkSizer::aim_at(Duration target_time) {
+void ChunkSizer::keep_small(bool is_small) {
   const std::lock_guard lock(mutex_);
-  if (target_time == target_time_ || !options_.adaptive) return;
+  const Duration full = options_.target_time;
+  const Duration wanted = is_small ? std::min(full, std::max(full / kSmallPart, kSmallMin)) : full;
+  if (wanted == target_time_ || !options_.adaptive) return;
   const double factor =
-      static_cast<double>(target_time.count()) / static_cast<double>(target_time_.count());
-  target_time_ = target_time;
+      static_cast<double>(wanted.count()) / static_cast<double>(target_time_.count());
+  target_time_ = wanted;
   resize(factor);
 }
 

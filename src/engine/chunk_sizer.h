@@ -1,9 +1,11 @@
 // engine/chunk_sizer.h
 //
-// Rows for the next chunk: as many as make a batch's write last about `target_time`, no more
+// Rows for the next chunk: as many as make a batch's writing last about `target_time`, no more
 // than fit into `bytes_max` or are large enough for any purpose, within fixed limits. Grows
 // fourfold at the most per step, halves at once after one batch that took four times the target.
-// Pace is the throttle's, not ours.
+// The transaction around the rows does not count: what it takes does not grow with them.
+// While others are at work batches last a small part of that, since who waits behind one waits as
+// long as it lasts. Pace is the throttle's, not ours.
 //
 // Safe from any thread.
 
@@ -34,13 +36,12 @@ class ChunkSizer {
   explicit ChunkSizer(const ChunkSizerOptions& options);
 
   std::int64_t size() const;
-  Duration target_time() const;  // as the options say it
 
   // Other limits from now on; the size stays where they allow it and it is not fixed anew.
   void set_options(const ChunkSizerOptions& options);
 
-  // From now on a batch's write is to last about so long.
-  void aim_at(Duration target_time);
+  // Whether others are to be spared, from now on.
+  void keep_small(bool is_small);
 
   // Learns from a chunk that is done.
   void observe(const ChunkReport& report);
@@ -53,7 +54,7 @@ class ChunkSizer {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   ChunkSizerOptions options_;
-  Duration target_time_;
+  Duration target_time_;  // of now
   std::int64_t size_;
   std::int64_t size_for_bytes_;        // the most that fits into bytes_max, as far as known
   std::vector<Duration> write_times_;  // of chunks of the present size

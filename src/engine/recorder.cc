@@ -246,7 +246,7 @@ Sample Recorder::sample() {
   sample.rested_s = run_.rested_s;
   sample.phases_ms = {{"read", milliseconds_of(work_since_sample_.read)},
                       {"transform", milliseconds_of(work_since_sample_.transform)},
-                      {"write", milliseconds_of(work_since_sample_.write)},
+                      {"write", milliseconds_of(work_since_sample_.in_target())},
                       {"validate", milliseconds_of(work_since_sample_.validate)},
                       {"checkpoint", milliseconds_of(saving_since_sample_)}};
   work_since_sample_ = {};

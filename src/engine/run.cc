@@ -18,7 +18,6 @@ constexpr Duration kHousekeeping = std::chrono::seconds(1);
 constexpr int kConfirmEvery = 5;  // rounds of housekeeping
 constexpr Duration kCancelledFor =
     std::chrono::seconds(5);  // a cancelled call that takes longer is given up
-constexpr Duration kSmallMin = std::chrono::milliseconds(1);
 constexpr std::size_t kChunksAheadPerWorker = 2;
 constexpr std::size_t kReportsAheadPerWorker = 4;
 
@@ -121,7 +120,7 @@ RunOutcome Run::execute() {
          },
          chunks_, throttle_, clock_,
          [this](ChunkReport report) {
-           aim_sizer();
+           sizer_.keep_small(throttle_.is_small());
            if (report.chunk.mark.empty()) sizer_.observe(report);
            if (watch_.on_chunk) watch_.on_chunk(report);
            log_batch(log_, report, throttle_.reason());
@@ -172,12 +171,6 @@ void Run::follow_schedule(LoadWatch& watch) {
     return end(Ending::planned, kWindowClosed);
   }
   watch.set_limits(limits_now());
-}
-
-// Who waits behind a batch of ours waits as long as it lasts.
-void Run::aim_sizer() {
-  const Duration full = sizer_.target_time();
-  sizer_.aim_at(throttle_.is_small() ? std::min(full, std::max(full / 33, kSmallMin)) : full);
 }
 
 BackoffOptions Run::backoff() {

@@ -101,7 +101,6 @@ class Run {
   enum class Ending { none, stopped, planned, failed };
 
   bool hand_out_doubts();
-  void aim_sizer();
   ThrottleLimits limits_now() const;
   void follow_schedule(LoadWatch& watch);
   void take_change(WorkerPool& pool, std::unique_ptr<LoadWatch>& watch);

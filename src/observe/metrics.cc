@@ -86,7 +86,7 @@ void Metrics::observe(const ChunkReport& report) {
   const std::lock_guard lock(mutex_);
   observe_phase("read", report.times.read);
   observe_phase("transform", report.times.transform);
-  observe_phase("write", report.times.write);
+  observe_phase("write", report.times.in_target());
   observe_phase("validate", report.times.validate);
   committed_at_ = unix_time();
 }

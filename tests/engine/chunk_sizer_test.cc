@@ -237,5 +237,38 @@ TEST(Sizer, SettlesAtTheTargetTimeOfASimulatedDatabase) {
   EXPECT_LT(sizer.size(), 6100);
 }
 
+TEST(Sizer, IsAHundredthWhileOthersAreAtWorkAndComesBack) {
+  ChunkSizer sizer(options());
+
+  sizer.keep_small(true);
+  observe_three(sizer, milliseconds(1));
+  const std::int64_t small = sizer.size();
+  sizer.keep_small(false);
+
+  EXPECT_EQ(small, 100);  // size_min, and 1 ms is as wanted
+  EXPECT_EQ(sizer.size(), 10'000);
+}
+
+TEST(Sizer, IsNeverSmallerThanAMillisecondForOthers) {
+  ChunkSizerOptions quick = options();
+  quick.size = 10'000;
+  quick.target_time = milliseconds(10);
+  ChunkSizer sizer(quick);
+
+  sizer.keep_small(true);
+
+  EXPECT_EQ(sizer.size(), 1000);
+}
+
+TEST(Sizer, CountsTheRowsAndNotTheTransactionAroundThem) {
+  ChunkSizer sizer(options());
+  ChunkReport slow_to_commit = report(1000, milliseconds(100));
+  slow_to_commit.times.commit = milliseconds(5000);
+
+  for (int i = 0; i < 9; ++i) sizer.observe(slow_to_commit);
+
+  EXPECT_EQ(sizer.size(), 1000);
+}
+
 }  // namespace
 }  // namespace backfill
