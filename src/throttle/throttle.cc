@@ -49,7 +49,13 @@ bool Throttle::begin(std::stop_token stop) {
   if (!wait_until(lock, stop, [&] { return !is_held_back_ && decision_.share > 0; })) return false;
   count_activity(present());
   ++activity_.under_way;
+  began_.notify_all();
   return true;
+}
+
+void Throttle::wait_for_batch(Duration longest, std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  began_.wait_for(lock, std::move(stop), longest, [&] { return activity_.under_way > 0; });
 }
 
 bool Throttle::rest_after(Duration work, std::stop_token stop, int worker) {

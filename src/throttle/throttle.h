@@ -76,6 +76,9 @@ class Throttle {
   };
   Activity activity() const;
 
+  // Waits until a batch of ours is under way, no longer than `longest`.
+  void wait_for_batch(Duration longest, std::stop_token stop);
+
   // All rests and pauses so far, over all workers, those that last included; and by what asked for
   // them.
   Duration rested() const;
@@ -100,6 +103,7 @@ class Throttle {
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
+  std::condition_variable_any began_;  // a batch
   // Guarded by mutex_.
   int workers_;
   Decision decision_;
