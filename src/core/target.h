@@ -128,6 +128,15 @@ class Target {
   // Commits, with the ledger's row for the chunk and its counts where a ledger is kept.
   virtual void commit(const Chunk& chunk, const RowCounts& rows) = 0;
 
+  // Whether others are at work whom commits are to spare, from the next transaction on: such a
+  // commit leaves it to theirs to make the database sync its disk, and wait_until_durable() tells
+  // when that is done. Of a database that cannot do so each commit is durable when it returns.
+  virtual void spare_others(bool) {}
+
+  // Returns when what was committed last outlives a crash of the database. After Error(retry) its
+  // fate is open, as when the answer to a commit is lost.
+  virtual void wait_until_durable() {}
+
   // Tells what the transaction begun writes from what anybody else does, also later on; another
   // one when a write had to begin it anew. Empty where nobody else can write until it ends.
   virtual std::string mark() = 0;

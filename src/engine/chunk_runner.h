@@ -35,6 +35,9 @@ class ChunkRunner {
   // Error(cancelled) when a stop came before the end, any other Error when the run cannot go on.
   ChunkReport run(const Chunk& chunk, const std::optional<Chunk>& next, std::stop_token stop);
 
+  // As Target::spare_others, for the chunks to come.
+  void spare_others(bool spares) { writer_.spare_others(spares); }
+
   // Attempts of the chunks to come. From any thread.
   void set_retries(int retries) noexcept { retries_ = retries; }
 

@@ -61,6 +61,11 @@ class ChunkWriter {
   // written.
   ChunkReport write(const Chunk& chunk, const std::optional<Chunk>& next, Rejects rejects);
 
+  // As Target::spare_others.
+  void spare_others(bool spares) { target_->spare_others(spares); }
+  // Waits until what was sent outlives a crash of the target.
+  void wait_until_durable();
+
   // Whether what was sent, and is in the target, has to be levelled with the source.
   bool must_level(const Chunk& chunk, ChunkReport& part);
   const Sent& sent() const { return sent_; }

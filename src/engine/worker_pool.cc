@@ -89,6 +89,7 @@ void WorkerPool::work_through_queue(ChunkRunner& runner, int worker) {
     if (!rests([&] { return throttle.begin(stop_); })) return;
     next = chunk_to_read_ahead(worker);
     if (is_skipped("commit.first")) tell_before_it_is_done(*chunk);
+    runner.spare_others(throttle.is_small());
     ChunkReport report = runner.run(*chunk, next, stop_);
     report.worker = worker;
     report.rested = std::exchange(rested, Duration::zero());

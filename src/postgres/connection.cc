@@ -191,6 +191,15 @@ PgResult PgConnection::query(const std::string& sql) {
   return last_result();
 }
 
+std::vector<PgResult> PgConnection::query_all(const std::string& sql) {
+  begin_call();
+  if (!PQsendQuery(connection_, sql.c_str())) fail(nullptr);
+  std::vector<PgResult> all;
+  while (PGresult* next = next_result()) all.emplace_back(next);
+  if (all.empty()) fail(nullptr);
+  return all;
+}
+
 PgResult PgConnection::query(const std::string& sql, const PgParameters& parameters) {
   begin_call();
   const std::vector<const char*> values = texts(parameters);

@@ -82,6 +82,8 @@ class PgConnection {
 
   // Several statements may stand in `sql`; the answer is that of the last one.
   PgResult query(const std::string& sql);
+  // The answers of all of them; at least one.
+  std::vector<PgResult> query_all(const std::string& sql);
   PgResult query(const std::string& sql, const PgParameters& parameters);
   // As query(), of one statement that is asked again and again: the server reads it once a session.
   PgResult query_prepared(const std::string& sql, const PgParameters& parameters);

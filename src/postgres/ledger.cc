@@ -4,6 +4,7 @@
 
 #include "core/sql.h"
 #include "postgres/fence.h"
+#include "postgres/flush.h"
 
 namespace backfill {
 namespace {
@@ -132,6 +133,8 @@ std::vector<LedgerRange> PostgresLedger::ranges() {
     range.rows = counts_from(rows, row, 2);
     found.push_back(std::move(range));
   }
+  // What is found is not done again, so it must not be lost any more.
+  if (!found.empty()) flush_log(connection_);
   return found;
 }
 

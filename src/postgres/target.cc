@@ -10,6 +10,7 @@
 #include "postgres/cell_text.h"
 #include "postgres/copy_format.h"
 #include "postgres/fence.h"
+#include "postgres/flush.h"
 #include "postgres/ledger.h"
 #include "support/failpoint.h"
 
@@ -74,6 +75,9 @@ void PostgresTarget::set_up() {
   connection_.command(
       "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
   make_key_operators_visible(connection_, sql_->key());
+  may_flush_later_ = may_flush_later(connection_);
+  must_catch_up_ = true;
+  unflushed_.clear();
   has_stage_ = false;
   stage_is_clean_ = true;
 }
@@ -90,6 +94,8 @@ void PostgresTarget::begin(const Chunk& chunk) {
   connection_.attempt(fmt::format("write {} to {}", chunk.display(), spec_.table));
   if (!sql_->goes_straight()) make_stage();
   open(chunk);
+  flushes_later_ = spares_others_;
+  if (flushes_later_) opening_ += "SET LOCAL synchronous_commit = off; ";
   may_look_ = sql_->may_go_straight() && !sql_->goes_straight();
 }
 
@@ -104,6 +110,7 @@ void PostgresTarget::open(const Chunk& chunk) {
   chunk_ = chunk;
   mark_.clear();
   moment_.clear();
+  flushes_later_ = false;
   opening_ = "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE; ";
   opening_ += fence_sql(job_, spec_.lease);
 }
@@ -373,17 +380,30 @@ void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
       sql += record_sql(ledger_table(spec_.table), *spec_.ledger, chunk, rows) + "; ";
     }
     failpoint("target.before_commit");
-    const PgResult answer = connection_.query(sql + "COMMIT");
+    sql += "COMMIT";
+    const bool asks = flushes_later_ || must_catch_up_;
+    if (asks) sql += "; SELECT pg_catalog.pg_current_wal_insert_lsn()";
+    const std::vector<PgResult> answers = connection_.query_all(sql);
+    const std::string tag = answers.at(answers.size() - (asks ? 2 : 1)).tag();
     // COMMIT of a transaction that failed before is answered with ROLLBACK, not with an error.
-    if (answer.tag() != "COMMIT") {
+    if (tag != "COMMIT") {
       throw Error(ErrorKind::stop, fmt::format("commit {} to {}: the server said {}",
-                                               chunk.display(), spec_.table, answer.tag()));
+                                               chunk.display(), spec_.table, tag));
     }
+    if (asks) unflushed_ = answers.back().text(0, 0);
+    must_catch_up_ = false;
   } catch (const Error&) {
     rollback();
     throw;
   }
   failpoint("target.after_commit");
+}
+
+void PostgresTarget::wait_until_durable() {
+  const std::string upto = std::exchange(unflushed_, "");
+  if (upto.empty() || is_skipped("commit.flush")) return;
+  connection_.attempt("wait until what was written to " + spec_.table + " is flushed");
+  wait_for_flush(connection_, upto);
 }
 
 void PostgresTarget::rollback() noexcept {
@@ -402,7 +422,9 @@ std::optional<RowCounts> PostgresTarget::recorded(const Chunk& chunk) {
   if (!spec_.ledger) return std::nullopt;
   connection_.attempt(fmt::format("look {} up in the ledger", chunk.display()));
   wait_for_batches(connection_, job_);
-  return find_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk);
+  auto found = find_in_ledger(connection_, ledger_table(spec_.table), *spec_.ledger, chunk);
+  if (found) flush_log(connection_);
+  return found;
 }
 
 std::vector<Statement> PostgresTarget::statements() const {

@@ -34,6 +34,8 @@ class PostgresTarget : public Target {
   PushdownReport write_from_source(const Chunk& chunk) override;
   void lock(const std::vector<Key>& keys) override;
   void commit(const Chunk& chunk, const RowCounts& rows) override;
+  void spare_others(bool spares) override { spares_others_ = spares && may_flush_later_; }
+  void wait_until_durable() override;
   std::string mark() override;
   LevelReport level(const Chunk& chunk, const std::string& mark, const Batch& rows) override;
   std::vector<RowDifference> compare(const Batch& rows) override;
@@ -77,9 +79,16 @@ class PostgresTarget : public Target {
   bool has_dynamic_ = false;
   bool has_stage_ = false;
   bool stage_is_clean_ = true;
-  std::string opening_;         // of a transaction whose first statement is yet to come
-  std::string mark_;            // of the transaction, once asked for
-  std::string moment_;          // of the question
+  std::string opening_;           // of a transaction whose first statement is yet to come
+  std::string mark_;              // of the transaction, once asked for
+  std::string moment_;            // of the question
+  bool may_flush_later_ = false;  // no standby has a say in what is durable
+  bool spares_others_ = false;
+  bool flushes_later_ = false;  // the transaction's commit does not wait for it
+  // What a session before this one committed may be seen, and not be flushed: it counts as written,
+  // so the first commit of each session waits for all that came before it.
+  bool must_catch_up_ = true;
+  std::string unflushed_;       // up to here the log must be flushed; empty: nothing is left
   std::optional<Chunk> chunk_;  // of the transaction
   bool may_look_ = false;       // its first batch of rows is yet to come
   Looks looks_;

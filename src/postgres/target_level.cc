@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "core/bisect.h"
+#include "postgres/flush.h"
 #include "postgres/target.h"
 
 namespace backfill {
@@ -104,6 +105,7 @@ Fate PostgresTarget::fate(const std::string& mark) {
                             spec_.table, transaction_of(mark)));
   }
   if (status == "aborted") return Fate::aborted;
+  flush_log(connection_);  // it may have left that to others
   return mark == mark_of(transaction_of(mark), connection_.server()) ? Fate::committed
                                                                      : Fate::unknown;
 }

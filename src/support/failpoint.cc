@@ -152,8 +152,8 @@ const std::vector<std::string_view>& verify_failpoint_names() {
 }
 
 const std::vector<std::string_view>& mechanism_names() {
-  static const std::vector<std::string_view> names = {"commit.first", "resume.level",
-                                                      "verify.column", "verify.recheck"};
+  static const std::vector<std::string_view> names = {
+      "commit.first", "commit.flush", "resume.level", "verify.column", "verify.recheck"};
   return names;
 }
 

@@ -39,6 +39,7 @@ void failpoint(std::string_view name);
 
 // Mechanisms that keep a promise of the program, and can be left out.
 //   commit.first   the target commits before the checkpoint is written
+//   commit.flush   what the target commits outlives a crash of it before the checkpoint is written
 //   resume.level   batches that a crash left in doubt are levelled
 //   verify.column  verify compares the last column that is written
 //   verify.recheck  verify looks again at what differs before it counts

@@ -1,0 +1,65 @@
+#include "postgres/flush.h"
+
+#include <chrono>
+#include <thread>
+
+#include "core/error.h"
+
+namespace backfill {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Others who commit at all do so more often than that.
+constexpr milliseconds others_flush_within{20};
+constexpr milliseconds between_looks{1};
+
+bool is_flushed(PgConnection& connection, const std::string& upto) {
+  return connection
+      .query_prepared(
+          "SELECT pg_catalog.pg_current_wal_flush_lsn() OPERATOR(pg_catalog.>=) $1::pg_lsn", {upto})
+      .boolean(0, 0);
+}
+
+// A commit of a few bytes, which waits for its flush. False where the role may not make it.
+bool commit_a_few_bytes(PgConnection& connection) {
+  try {
+    connection.query("SELECT pg_catalog.pg_logical_emit_message(true, 'backfill', '')");
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::stop) throw;
+    return false;
+  }
+}
+
+// The server flushes by itself within a second.
+void wait(PgConnection& connection, const std::string& upto) {
+  while (!is_flushed(connection, upto)) std::this_thread::sleep_for(between_looks);
+}
+
+}  // namespace
+
+bool may_flush_later(PgConnection& connection) {
+  return connection.query("SELECT pg_catalog.current_setting('synchronous_standby_names')")
+      .text(0, 0)
+      .empty();
+}
+
+void flush_log(PgConnection& connection) {
+  if (commit_a_few_bytes(connection)) return;
+  wait(connection, connection.query("SELECT pg_catalog.pg_current_wal_insert_lsn()").text(0, 0));
+}
+
+void wait_for_flush(PgConnection& connection, const std::string& upto) {
+  const auto flush_at = steady_clock::now() + others_flush_within;
+  while (!is_flushed(connection, upto)) {
+    if (steady_clock::now() >= flush_at) {
+      if (!commit_a_few_bytes(connection)) wait(connection, upto);
+      return;
+    }
+    std::this_thread::sleep_for(between_looks);
+  }
+}
+
+}  // namespace backfill

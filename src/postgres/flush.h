@@ -1,0 +1,25 @@
+// postgres/flush.h
+//
+// When a commit that did not wait for it (synchronous_commit = off) outlives a crash of the server:
+// once the server has flushed its log beyond it. A flush takes the disk for a moment, and whoever
+// commits meanwhile waits for it and then for one of his own. So where others commit all the time,
+// batches leave the flush to them. Each call is on the connection's thread.
+
+#pragma once
+
+#include <string>
+
+#include "postgres/connection.h"
+
+namespace backfill {
+
+// Whether it is enough that this server has flushed: no standby has a say in it.
+bool may_flush_later(PgConnection& connection);
+
+// Makes all that can be seen now outlive a crash.
+void flush_log(PgConnection& connection);
+
+// Likewise up to this place of the log (pg_lsn as text); by others' flushes where they come soon.
+void wait_for_flush(PgConnection& connection, const std::string& upto);
+
+}  // namespace backfill
