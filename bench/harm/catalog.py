@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from harm.fault_scenarios import replica_lag, sensor_lost
-from harm.scenarios import (bursts, day, hot_rows, idle, lock_holder, quantum, steady, step,
+from harm.scenarios import (bursts, day, hot_rows, idle, lock_holder, quantum, steady, step, ticks,
                             two_at_once, verify)
 from harm.site import SiteKind
 
@@ -31,6 +31,7 @@ SCENARIOS = (
     Scenario("steady_70", "users at 70 % of the knee", steady(0.7), is_quick=True),
     Scenario("quantum", "ours and fixed sleeps with batches of several sizes, users at 50 %",
              quantum),
+    Scenario("ticks", "small commits, looks and syncs without a backfill, users at 50 %", ticks),
     Scenario("step", "users at 30 %, then 80 %, then 30 %", step, is_quick=True, is_smoke=True,
              is_aligned=True),
     Scenario("idle", "nobody is there", idle, is_quick=True, is_smoke=True),

@@ -6,7 +6,7 @@ from harm import episodes, faults
 from harm.foreground import Foreground, NoUsers
 from harm.modes import Fixed
 from harm.ours import Ours, Several, unthrottled, variant
-from harm.subjects import Nothing, classic, rules, sweep
+from harm.subjects import Nothing, Ticker, classic, rules, sweep
 from harm.verifying import Verify
 
 # ---------------------------------------------------------------- an even load
@@ -48,17 +48,17 @@ def coarse(settings):
 
 # ---------------------------------------------------------------- the size of batches
 
-# While others are at work a batch's write is to last a 33rd of target_time.
+# While others are at work a batch's rows are to take a hundredth of target_time.
 BATCH_SIZES = (
-    ("1 ms", ["batch.target_time=33ms"]),
-    ("1 ms, 50 rows", ["batch.target_time=33ms", "batch.min_size=50"]),
-    ("2 ms", ["batch.target_time=66ms"]),
-    ("4 ms", ["batch.target_time=132ms"]),
+    ("2 ms", ["batch.target_time=200ms"]),
+    ("4 ms", ["batch.target_time=400ms"]),
+    ("100 rows", ["batch.adaptive=false", "batch.size=100"]),
     ("250 rows", ["batch.adaptive=false", "batch.size=250"]),
     ("1000 rows", ["batch.adaptive=false", "batch.size=1000"]),
 )
-# One rate in small and large batches, and a higher one.
-BATCH_PEERS = (Fixed(60, 30), Fixed(250, 30), Fixed(1000, 30), Fixed(250, 8))
+# One rate in small and large batches, a higher one, and what waiting for no flush is worth.
+BATCH_PEERS = (Fixed(60, 30), Fixed(250, 30), Fixed(1000, 30), Fixed(250, 8), Fixed(250, 30, True),
+               Fixed(250, 15, True))
 
 
 def quantum(stand, site, record):
@@ -68,6 +68,16 @@ def quantum(stand, site, record):
                 *(variant(site, name, settings) for name, settings in BATCH_SIZES),
                 *sweep(site, BATCH_PEERS)]
     take_turns(stand, site, record, "writes", rate, everyone, stand.mode.each)
+
+
+# ---------------------------------------------------------------- what measuring costs
+
+def ticks(stand, site, record):
+    """Small commits, looks at the sessions and syncs of a file, without any backfill."""
+    rate = stand.set_rate(site, record, "writes", 0.5)
+    everyone = [Nothing("none, again", "check"), Ticker(site, "look", 66),
+                Ticker(site, "sync", 66), *(Ticker(site, "commit", often) for often in (10, 20, 66))]
+    take_turns(stand, site, record, "writes", rate, everyone, each=1)
 
 
 # ---------------------------------------------------------------- a load that changes

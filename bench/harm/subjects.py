@@ -16,11 +16,13 @@ from pathlib import Path
 from comparison.errors import BenchError
 from comparison.lifetime import bound_to_us
 from harm.outcome import Outcome
+from harm.process import LoggedProcess
 from harm.site import HOT_TABLE, ROWS_PER_S_MOST
 
 READY_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 40
 WRITER = Path(__file__).with_name("paced_writer.py")
+TICKER = Path(__file__).with_name("ticker.py")
 
 
 class Nothing:
@@ -129,6 +131,38 @@ class Script:
             words = self._process.stderr.read().strip().splitlines()
             raise BenchError(f"{self.name}: " + (words[-1] if words else "said nothing"))
         return line
+
+
+class Ticker:
+    """A small thing so many times a second, and nothing else."""
+
+    is_over = False
+    kind = "rule"
+
+    def __init__(self, site, what, times_a_second):
+        self.name = f"{what} {times_a_second} times a second"
+        self._command = [sys.executable, TICKER, what, times_a_second,
+                         site.server.dsn(site.database), site.folder]
+        self._process = LoggedProcess(self.name, site.folder / "ticker.log")
+
+    def prepare(self, seconds):
+        pass
+
+    def go(self):
+        self._began = time.time()
+        self._process.start(self._command, None)
+
+    def poll(self, offset):
+        pass
+
+    def end(self):
+        if self._process.has_ended():
+            self._process.check()
+        self._process.kill()
+        return Outcome(seconds=time.time() - self._began)
+
+    def kill(self):
+        self._process.kill()
 
 
 # ---------------------------------------------------------------- the usual ones
