@@ -1,14 +1,15 @@
 """What episodes amount to: inflation of the users' latency, rates, and what can be told apart.
 
 Works on the plain values of the JSON file. An inflation is the median over one-second windows
-with a subject, divided by that without any; its interval comes from drawing repetitions anew
-(bootstrap over repetitions, 95 %). In an aligned scenario, where the load changes, each second is
-divided by the same second of the runs without.
+with a subject, each divided by the quiet episodes just before and after it, since a machine drifts
+within minutes; its interval comes from drawing repetitions anew (bootstrap over repetitions,
+95 %). In an aligned scenario, where the load changes, each second is divided by the same second of
+the runs without.
 """
 
 import random
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import geometric_mean, median
 
 from harm.traces import rows_at
 
@@ -62,7 +63,7 @@ class Taken:
         self._is_aligned = scenario["is_aligned"]
         self._episodes = {}
         self._kinds = {}
-        for episode in scenario["episodes"]:
+        for episode in with_neighbours(scenario["episodes"]):
             self._add(episode)
             if episode["kind"] == "ours" and not self._is_aligned:
                 self._add_without_start(episode)
@@ -148,7 +149,7 @@ class Taken:
 
     def _windows(self, name, number):
         return [window for episode in self._episodes[name].get(number, [])
-                for window in episode["windows"] if window[0] >= episode["skip"]]
+                for window in windows_of(episode)]
 
     def _drawn(self, name, draw):
         return [window for number in draw for window in self._windows(name, number)]
@@ -158,6 +159,21 @@ class Taken:
         if key not in self._cache:
             found = self._drawn(name, draw)
             self._cache[key] = median(window[place] for window in found) if found else None
+        return self._cache[key]
+
+    def _ratios(self, name, number, place):
+        """Each window to the quiet episodes around its own."""
+        key = ("ratios", name, number, place)
+        if key not in self._cache:
+            ratios = []
+            for episode in self._episodes[name].get(number, []):
+                around = [median(values) for values in
+                          ([window[place] for window in windows_of(quiet)]
+                           for quiet in episode["neighbours"]) if values]
+                if around:
+                    quiet = geometric_mean(around)
+                    ratios += [window[place] / quiet for window in windows_of(episode)]
+            self._cache[key] = ratios
         return self._cache[key]
 
     def _quiet_seconds(self, draw, place):
@@ -173,8 +189,8 @@ class Taken:
 
     def _inflation(self, name, draw, place):
         if not self._is_aligned:
-            with_it, without = (self._latency(who, draw, place) for who in (name, self._quiet))
-            return with_it / without if with_it and without else None
+            ratios = [ratio for number in draw for ratio in self._ratios(name, number, place)]
+            return median(ratios) if ratios else None
         quiet = self._quiet_seconds(draw, place)
         ratios = [window[place] / quiet[window[0]] for window in self._drawn(name, draw)
                   if window[0] in quiet]
@@ -191,6 +207,26 @@ class Taken:
         if not drawn:
             return None
         return Figure(value, drawn[int(0.025 * len(drawn))], drawn[int(0.975 * (len(drawn) - 1))])
+
+
+def windows_of(episode):
+    return [window for window in episode["windows"] if window[0] >= episode["skip"]]
+
+
+def with_neighbours(episodes):
+    """Each with the quiet ones next to it, in the order in which they were taken."""
+    before, found = None, []
+    for episode in episodes:
+        found.append(dict(episode, neighbours=[before] if before else []))
+        if episode["kind"] == "none":
+            before = episode
+    after = None
+    for episode in reversed(found):
+        if after is not None:
+            episode["neighbours"].append(after)
+        if episode["kind"] == "none":
+            after = episode
+    return found
 
 
 def _slope(begin, end):
