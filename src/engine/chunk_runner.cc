@@ -149,13 +149,25 @@ void ChunkRunner::read_around(const Chunk& chunk, const Error& why, Backoff& bac
   if (!cut) return;
   if (cut->upto != chunk.upto) return run_halves(chunk, *cut, report, stop);
   if (!chunk.mark.empty()) {
-    writer_.take_out(chunk);
+    take_out(chunk, backoff, report, stop);
     --report.rows.written;
   } else {
     ++report.rows.read;
   }
   report.dead_letters.push_back({cut->upto.to_json(), why.code(), why.what(), "{}"});
   ++report.rows.rejected;
+}
+
+void ChunkRunner::take_out(const Chunk& chunk, Backoff& backoff, ChunkReport& report,
+                           std::stop_token stop) {
+  while (true) {
+    try {
+      return writer_.take_out(chunk);
+    } catch (const Error& error) {
+      writer_.abandon();
+      try_again(backoff, chunk, error, report, stop);
+    }
+  }
 }
 
 void ChunkRunner::run_halves(const Chunk& chunk, const Source::Cut& cut, ChunkReport& report,
@@ -185,12 +197,18 @@ std::optional<Source::Cut> ChunkRunner::find_middle(const Chunk& chunk, Backoff&
         keys /= 2;
         continue;
       }
-      if (error.kind() != ErrorKind::retry && error.kind() != ErrorKind::cancelled)
-        throw in_chunk(chunk, error);
-      if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
-      wait_and_reconnect(backoff, chunk, error, report, stop);
+      try_again(backoff, chunk, error, report, stop);
     }
   }
+}
+
+// Outside of an attempt: what is no matter of time ends the run.
+void ChunkRunner::try_again(Backoff& backoff, const Chunk& chunk, const Error& error,
+                            ChunkReport& report, std::stop_token stop) {
+  if (error.kind() != ErrorKind::retry && error.kind() != ErrorKind::cancelled)
+    throw in_chunk(chunk, error);
+  if (stop.stop_requested()) throw Error(ErrorKind::cancelled, chunk.display() + ": stopped");
+  wait_and_reconnect(backoff, chunk, error, report, stop);
 }
 
 void ChunkRunner::wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,

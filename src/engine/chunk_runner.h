@@ -57,10 +57,13 @@ class ChunkRunner {
              std::stop_token stop);
   void read_around(const Chunk& chunk, const Error& why, Backoff& backoff, ChunkReport& report,
                    std::stop_token stop);
+  void take_out(const Chunk& chunk, Backoff& backoff, ChunkReport& report, std::stop_token stop);
   void run_halves(const Chunk& chunk, const Source::Cut& cut, ChunkReport& report,
                   std::stop_token stop);
   std::optional<Source::Cut> find_middle(const Chunk& chunk, Backoff& backoff, ChunkReport& report,
                                          std::stop_token stop);
+  void try_again(Backoff& backoff, const Chunk& chunk, const Error& error, ChunkReport& report,
+                 std::stop_token stop);
   void wait_and_reconnect(Backoff& backoff, const Chunk& chunk, const Error& error,
                           ChunkReport& report, std::stop_token stop);
 

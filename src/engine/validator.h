@@ -12,7 +12,7 @@
 // Where nobody else can write to the target until the transaction ends (no mark), it is enough to
 // validate before the commit, and nothing is ever in doubt.
 //
-// Owned by a ChunkRunner; one thread.
+// Owned by a ChunkWriter; one thread.
 
 #pragma once
 

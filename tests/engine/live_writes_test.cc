@@ -188,6 +188,22 @@ TEST_F(LiveWritesTest, AChunkWithAMarkIsLevelledAndNotCopied) {
   EXPECT_EQ(script_.calls("target.commit"), 0);
 }
 
+// The source cannot tell the row any more, so it is taken out of the target.
+TEST_F(LiveWritesTest, ARowThatIsTakenOutIsSoAlsoAfterALostConnection) {
+  target_.commit({{2, "<old>"}}, std::nullopt, "t0");
+  script_.fail("source.read", 1, Error(ErrorKind::reject, "division by zero", "22012"));
+  script_.fail("target.level", 1, connection_lost());
+  Chunk chunk = make_chunk(1, 2, 1);
+  chunk.mark = "t0";
+
+  const ChunkReport report = run(chunk);
+
+  EXPECT_TRUE(target_.values().empty());
+  EXPECT_EQ(report.retries, 1);
+  ASSERT_EQ(report.dead_letters.size(), 1U);
+  EXPECT_EQ(report.dead_letters[0].code, "22012");
+}
+
 TEST_F(LiveWritesTest, AMarkThatNeverCommittedNeedsNoLevelling) {
   Chunk chunk = make_chunk(0, 9, 9);
   chunk.mark = "t0";
