@@ -136,11 +136,12 @@ void PostgresServer::kill_all() {
   const pid_t server = postmaster();
   const std::string of_server =
       "/proc/" + std::to_string(server) + "/task/" + std::to_string(server) + "/children";
-  // Stopped, so that it starts no other while they are counted.
+  // Stopped, so that it starts no other while they are counted. It goes last: a session that sees
+  // it die may still commit what it does at its end, and flush what others committed.
   ::kill(server, SIGSTOP);
   std::istringstream children(read_file(of_server));
-  ::kill(server, SIGKILL);
   for (pid_t child = 0; children >> child;) ::kill(child, SIGKILL);
+  ::kill(server, SIGKILL);
 }
 
 void PostgresServer::stop(const std::string& mode) {
