@@ -41,9 +41,13 @@ void wait(PgConnection& connection, const std::string& upto) {
 }  // namespace
 
 bool may_flush_later(PgConnection& connection) {
-  return connection.query("SELECT pg_catalog.current_setting('synchronous_standby_names')")
-      .text(0, 0)
-      .empty();
+  return connection
+      .query(
+          "SELECT pg_catalog.current_setting('synchronous_standby_names') OPERATOR(pg_catalog.=) "
+          "'' AND pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_insert_lsn()', "
+          "'EXECUTE') AND pg_catalog.has_function_privilege("
+          "'pg_catalog.pg_current_wal_flush_lsn()', 'EXECUTE')")
+      .boolean(0, 0);
 }
 
 void flush_log(PgConnection& connection) {

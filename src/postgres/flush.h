@@ -13,7 +13,8 @@
 
 namespace backfill {
 
-// Whether it is enough that this server has flushed: no standby has a say in it.
+// Whether it is enough that this server has flushed, as no standby has a say in it, and whether
+// this role may ask.
 bool may_flush_later(PgConnection& connection);
 
 // Makes all that can be seen now outlive a crash.

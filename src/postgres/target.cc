@@ -76,7 +76,7 @@ void PostgresTarget::set_up() {
       "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off");
   make_key_operators_visible(connection_, sql_->key());
   may_flush_later_ = may_flush_later(connection_);
-  must_catch_up_ = true;
+  must_catch_up_ = may_flush_later_;
   unflushed_.clear();
   has_stage_ = false;
   stage_is_clean_ = true;

@@ -82,12 +82,12 @@ class PostgresTarget : public Target {
   std::string opening_;           // of a transaction whose first statement is yet to come
   std::string mark_;              // of the transaction, once asked for
   std::string moment_;            // of the question
-  bool may_flush_later_ = false;  // no standby has a say in what is durable
+  bool may_flush_later_ = false;  // by this server and this role
   bool spares_others_ = false;
   bool flushes_later_ = false;  // the transaction's commit does not wait for it
   // What a session before this one committed may be seen, and not be flushed: it counts as written,
   // so the first commit of each session waits for all that came before it.
-  bool must_catch_up_ = true;
+  bool must_catch_up_ = false;
   std::string unflushed_;       // up to here the log must be flushed; empty: nothing is left
   std::optional<Chunk> chunk_;  // of the transaction
   bool may_look_ = false;       // its first batch of rows is yet to come

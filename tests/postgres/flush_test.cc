@@ -105,6 +105,17 @@ TEST_F(FlushTest, AStandbyThatHasASayIsWaitedForByEachCommit) {
   EXPECT_TRUE(wait_until([&] { return !may_flush_later(session); }));
 }
 
+TEST_F(FlushTest, ARoleThatMayNotAskWaitsForEachCommit) {
+  server().execute(
+      "CREATE ROLE writer; REVOKE EXECUTE ON FUNCTION pg_catalog.pg_current_wal_flush_lsn() FROM "
+      "PUBLIC");
+  PgConnection session(server().url(), "job", "target");
+
+  session.command("SET ROLE writer");
+
+  EXPECT_FALSE(may_flush_later(session));
+}
+
 TEST_F(FlushTest, ATransactionThatIsCalledCommittedStaysSo) {
   CopyParts copied = parts();
   copied.target->spare_others(true);
