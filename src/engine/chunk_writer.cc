@@ -209,6 +209,7 @@ ChunkReport ChunkWriter::level(const Chunk& chunk, std::stop_token stop) {
 }
 
 void ChunkWriter::take_out(const Chunk& chunk) {
+  side_ = ExitCode::target_unreachable;
   batch_.clear();
   target_->level(chunk, chunk.mark, batch_);
 }

@@ -204,6 +204,21 @@ TEST_F(LiveWritesTest, ARowThatIsTakenOutIsSoAlsoAfterALostConnection) {
   EXPECT_EQ(report.dead_letters[0].code, "22012");
 }
 
+TEST_F(LiveWritesTest, ATargetThatStaysAwayFromTakingARowOutIsTheOneOutOfReach) {
+  target_.commit({{2, "<old>"}}, std::nullopt, "t0");
+  script_.fail("source.read", 1, Error(ErrorKind::reject, "division by zero", "22012"));
+  script_.fail("target.level", 0, connection_lost());
+  Chunk chunk = make_chunk(1, 2, 1);
+  chunk.mark = "t0";
+
+  try {
+    run(chunk);
+    FAIL() << "it went on without its target";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), ExitCode::target_unreachable);
+  }
+}
+
 TEST_F(LiveWritesTest, AMarkThatNeverCommittedNeedsNoLevelling) {
   Chunk chunk = make_chunk(0, 9, 9);
   chunk.mark = "t0";
