@@ -8,6 +8,7 @@
 
 #include <csignal>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "people.h"
 
@@ -113,8 +114,9 @@ class Server {
 TEST_F(MetricsTest, AreWhatPromtoolAcceptsWhileARunGoesOnAndAfterIt) {
   const JobOnDisk job(keys());
   const std::string file = (job.folder() / "backfill.prom").string();
+  const Gate gate(job);
   Program run = job.start({"--metrics-listen=127.0.0.1:0", "--metrics-file=" + file},
-                          "chunk.after_read=delay(50ms)");
+                          gate.at("chunk.after_read", 8));
   const std::string address = metrics_address(run);
 
   std::string during;
@@ -122,6 +124,7 @@ TEST_F(MetricsTest, AreWhatPromtoolAcceptsWhileARunGoesOnAndAfterIt) {
     during = get(address, "/metrics");
     return value(during, R"(backfill_batches_total{job="job",outcome="done"})") > 0;
   })) << run.err();
+  gate.open();
   EXPECT_EQ(run.wait().exit_code, 0);
   const std::string after = read_file(file);
 
@@ -238,10 +241,12 @@ TEST_F(MetricsTest, ArePushedAtTheEndAndWipeNothing) {
 TEST_F(MetricsTest, RefuseAPortThatIsTakenBeforeAnythingIsTouched) {
   const JobOnDisk first(keys());
   const JobOnDisk second(keys());
-  Program run = first.start({"--metrics-listen=127.0.0.1:0"}, "chunk.after_read=delay(100ms)");
+  const Gate gate(first);
+  Program run = first.start({"--metrics-listen=127.0.0.1:0"}, gate.at("chunk.after_read", 2));
   const std::string address = metrics_address(run);
 
   const ProgramEnd refused = second.run({"--metrics-listen=" + address});
+  gate.open();
 
   EXPECT_EQ(refused.exit_code, 2) << refused;
   EXPECT_THAT(refused.err, AllOf(HasSubstr("listen for metrics on " + address),
@@ -252,12 +257,14 @@ TEST_F(MetricsTest, RefuseAPortThatIsTakenBeforeAnythingIsTouched) {
 
 TEST_F(MetricsTest, NeverShowThePasswordOfTheGateway) {
   const JobOnDisk job(keys());
+  const Gate gate(job);
   Program run = job.start({"--metrics-listen=127.0.0.1:0",
                            "--pushgateway=http://me:hunter2@127.0.0.1:1", "--log-level=debug"},
-                          "chunk.after_read=delay(50ms)");
+                          gate.at("chunk.after_read", 2));
   const std::string address = metrics_address(run);
   const std::string words = read_file("/proc/" + std::to_string(run.pid()) + "/cmdline");
   const std::string metrics = get(address, "/metrics");
+  gate.open();
   const ProgramEnd end = run.wait();
 
   EXPECT_EQ(end.exit_code, 0) << end;
@@ -270,10 +277,13 @@ TEST_F(MetricsTest, NeverShowThePasswordOfTheGateway) {
 TEST_F(MetricsTest, AreNotHeldBackByAStop) {
   const JobOnDisk job(keys());
   const std::string file = (job.folder() / "backfill.prom").string();
+  const Gate gate(job);
   Program run = job.start({"--metrics-listen=127.0.0.1:0", "--metrics-file=" + file},
-                          "chunk.after_read=delay(50ms)");
+                          gate.at("chunk.after_read", 4));
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(file); }));
   run.send(SIGTERM);
+  ASSERT_TRUE(wait_until([&] { return run.err().find("stop requested") != std::string::npos; }));
+  gate.open();
 
   EXPECT_EQ(run.wait().exit_code, 75);
   EXPECT_EQ(value(read_file(file), R"(backfill_running{job="job"})"), 0);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "support/postgres_fixture.h"
 #include "support/tcp_proxy.h"
@@ -72,6 +73,11 @@ class NetworkTest : public PostgresTest {
     expect_counted(job);
   }
 
+  // At work, with one of its batches held at the gate.
+  static Program start_with(const Gate& gate, const JobOnDisk& job, const JobOnDisk::Words& words) {
+    return job.start(words, gate.at("chunk.after_read", 8) + ",chunk.after_read=delay(20ms)");
+  }
+
   static void expect_counted(const JobOnDisk& job) {
     const nlohmann::json status = job.status();
     EXPECT_EQ(status["state"], "complete") << status;
@@ -125,10 +131,14 @@ TEST_F(NetworkTest, MayCutAConnectionInTheMiddleOfACommit) {
 
 TEST_F(NetworkTest, MayCutEveryConnectionAgainAndAgain) {
   const JobOnDisk job(doubling());
-  Program run = job.start({"--workers=2"}, "chunk.after_read=delay(20ms)");
-  for (int time = 1; time <= 3; ++time) {
-    ASSERT_TRUE(wait_until([&] { return job.status()["rows"]["read"] >= 40 * time; }));
+  const Gate gates[] = {Gate(job, "first"), Gate(job, "second"), Gate(job, "third")};
+  Program run = job.start({"--workers=2"}, gates[0].at("chunk.after_read", 3) + "," +
+                                               gates[1].at("chunk.after_read", 6) + "," +
+                                               gates[2].at("chunk.after_read", 9));
+  for (const Gate& gate : gates) {
+    ASSERT_TRUE(gate.is_reached()) << run.err();
     proxy().cut();
+    gate.open();
   }
 
   expect_doubled_once(job, run.wait());
@@ -138,10 +148,12 @@ TEST_F(NetworkTest, MayCutEveryConnectionAgainAndAgain) {
 // timeout, after which a server that lives would have answered, and some seconds.
 TEST_F(NetworkTest, ThatSwallowsEverythingIsNoticedAndTheRunGoesOn) {
   const JobOnDisk job(doubling());
-  Program run = job.start({"--workers=2"}, "chunk.after_read=delay(20ms)");
-  ASSERT_TRUE(wait_until([&] { return job.status()["rows"]["read"] >= 60; }));
+  const Gate gate(job);
+  Program run = start_with(gate, job, {"--workers=2"});
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   proxy().swallow();
+  gate.open();
   const bool is_noticed =
       wait_until([&] { return run.err().find("no word from the server") != std::string::npos; });
   proxy().forward();
@@ -155,10 +167,12 @@ TEST_F(NetworkTest, ThatSwallowsEverythingDoesNotHoldUpAStop) {
   Keys keys = doubling();
   keys["source.url"] = toml_string(url_through_proxy("1h"));
   const JobOnDisk job(keys);
-  Program run = job.start({"--workers=2", "--grace=300ms"}, "chunk.after_read=delay(20ms)");
-  ASSERT_TRUE(wait_until([&] { return job.status()["rows"]["read"] >= 60; }));
+  const Gate gate(job);
+  Program run = start_with(gate, job, {"--workers=2", "--grace=300ms"});
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   proxy().swallow();
+  gate.open();
   run.send(SIGTERM);
   const ProgramEnd end = run.wait(15s);
   proxy().forward();
@@ -174,11 +188,12 @@ TEST_F(NetworkTest, ThatSwallowsEverythingDoesNotHoldUpAStop) {
 // Nobody is there any more: the run ends by itself and says whose turn it is.
 TEST_F(NetworkTest, ThatStaysAwayEndsTheRunAsUnreachable) {
   const JobOnDisk job(copy());
-  Program run =
-      job.start({"--workers=1", "--set", "limits.retries=1"}, "chunk.after_read=delay(20ms)");
-  ASSERT_TRUE(wait_until([&] { return job.status()["rows"]["read"] >= 60; }));
+  const Gate gate(job);
+  Program run = start_with(gate, job, {"--workers=1", "--set", "limits.retries=1"});
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   proxy().swallow();
+  gate.open();
   const ProgramEnd end = run.wait(60s);
   proxy().forward();
 

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "people.h"
 #include "support/postgres_fixture.h"
@@ -189,10 +190,13 @@ TEST_F(TwoRunners, TheSecondTakesOverAtOnceWhenTheFirstIsKilledInABatch) {
 }
 
 TEST_F(TwoRunners, GoesOnAfterItsLeaseWasCutOffAndNobodyCame) {
-  Program run = first().start({"--workers=2"}, "chunk.after_read=delay(10ms)");
+  const Gate gate(first());
+  Program run = first().start({"--workers=2"},
+                              gate.at("chunk.after_read", 20) + ",chunk.after_read=delay(10ms)");
   ASSERT_TRUE(wait_until([&] { return std::stoi(writes_of("first")) > 10; }));
 
   end_lease();
+  gate.open();
   const ProgramEnd end = run.wait();
 
   EXPECT_EQ(end.exit_code, 0) << end;

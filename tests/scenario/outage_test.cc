@@ -6,6 +6,7 @@
 
 #include <csignal>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "support/postgres_server.h"
 
@@ -40,8 +41,10 @@ class OutageTest : public ::testing::Test {
     return wait_until([&] { return run.err().find("will try again") != std::string::npos; });
   }
 
-  static bool has_read(const JobOnDisk& job, int rows) {
-    return wait_until([&] { return job.status()["rows"]["read"] >= rows; });
+  // At work, with one of its batches held at the gate.
+  static Program start_with(const Gate& gate, const JobOnDisk& job, JobOnDisk::Words words = {}) {
+    words.push_back("--workers=2");
+    return job.start(words, gate.at("chunk.after_read", 8) + ",chunk.after_read=delay(20ms)");
   }
 
   void expect_doubled_once(const JobOnDisk& job, const ProgramEnd& end) {
@@ -69,10 +72,12 @@ TEST_F(OutageTest, IsWaitedOutHoweverTheServerWent) {
     SCOPED_TRACE(way.name);
     server().execute("UPDATE accounts SET balance = id * 3 + 1");
     const JobOnDisk job(doubling());
-    Program run = job.start({"--workers=2"}, "chunk.after_read=delay(20ms)");
-    ASSERT_TRUE(has_read(job, 60));
+    const Gate gate(job);
+    Program run = start_with(gate, job);
+    ASSERT_TRUE(gate.is_reached()) << run.err();
 
     way.go(server());
+    gate.open();
     ASSERT_TRUE(tries_again(run)) << run.err();
     server().start();
 
@@ -83,13 +88,13 @@ TEST_F(OutageTest, IsWaitedOutHoweverTheServerWent) {
 // The runner's lock went with the server; without it the ledger's rows are not the run's to delete.
 TEST_F(OutageTest, RightAfterTheLastSaveIsWaitedOutToo) {
   const JobOnDisk job(doubling());
-  const std::string go = (job.folder() / "go").string();
-  Program run = job.start({"--workers=2"}, "ledger.before_clear=wait(" + go + ")@1");
-  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(go + ".reached"); })) << run.err();
+  const Gate gate(job);
+  Program run = job.start({"--workers=2"}, gate.at("ledger.before_clear", 1));
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   server().kill();
   server().start();
-  write_file(go, "");
+  gate.open();
   const ProgramEnd end = run.wait();
 
   EXPECT_EQ(end.exit_code, 0) << end;
@@ -100,11 +105,12 @@ TEST_F(OutageTest, RightAfterTheLastSaveIsWaitedOutToo) {
 
 TEST_F(OutageTest, ThatLastsTooLongEndsTheRunAndAResumeGoesOn) {
   const JobOnDisk job(doubling());
-  Program run =
-      job.start({"--workers=2", "--set", "limits.retries=2"}, "chunk.after_read=delay(20ms)");
-  ASSERT_TRUE(has_read(job, 60));
+  const Gate gate(job);
+  Program run = start_with(gate, job, {"--set", "limits.retries=2"});
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   server().stop("fast");
+  gate.open();
   const ProgramEnd end = run.wait();
   server().start();
 
@@ -133,10 +139,12 @@ class ReadOnlyTest : public OutageTest {
 
 TEST_F(ReadOnlyTest, IsWaitedOut) {
   const JobOnDisk job(doubling());
-  Program run = job.start({"--workers=2"}, "chunk.after_read=delay(20ms)");
-  ASSERT_TRUE(has_read(job, 60));
+  const Gate gate(job);
+  Program run = start_with(gate, job);
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   become("on");
+  gate.open();
   ASSERT_TRUE(wait_until([&] { return run.err().find("25006") != std::string::npos; }));
   become_writable();
 
@@ -145,11 +153,12 @@ TEST_F(ReadOnlyTest, IsWaitedOut) {
 
 TEST_F(ReadOnlyTest, ThatLastsTooLongMeansThatTheTargetIsOutOfReach) {
   const JobOnDisk job(doubling());
-  Program run =
-      job.start({"--workers=2", "--set", "limits.retries=2"}, "chunk.after_read=delay(20ms)");
-  ASSERT_TRUE(has_read(job, 60));
+  const Gate gate(job);
+  Program run = start_with(gate, job, {"--set", "limits.retries=2"});
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   become("on");
+  gate.open();
   const ProgramEnd end = run.wait();
   become_writable();
 

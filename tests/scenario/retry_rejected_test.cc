@@ -7,6 +7,7 @@
 #include <csignal>
 #include <ctime>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "playground.h"
 
@@ -313,13 +314,15 @@ TEST(RetryOnPostgres, TakesItsLeaseAgainInTheMiddle) {
                        {"target.table", toml_string(playground->table("people"))}});
   ASSERT_EQ(job.run().exit_code, 4);
   playground->execute("ALTER TABLE people DROP CONSTRAINT good");
-  Program retry = job.start({"--retry-rejected"}, "chunk.after_read=delay(20ms)");
+  const Gate gate(job);
+  Program retry = job.start({"--retry-rejected"}, gate.at("chunk.after_read", 10));
   ASSERT_TRUE(wait_until([&] { return playground->value("SELECT id FROM people LIMIT 1") != ""; }));
 
   playground->execute(
       "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND "
       "objsubid = 2 AND mode = 'ExclusiveLock' AND granted AND database = (SELECT oid FROM "
       "pg_database WHERE datname = current_database())");
+  gate.open();
   const ProgramEnd end = retry.wait();
 
   EXPECT_EQ(end.exit_code, 0) << end;

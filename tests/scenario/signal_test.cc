@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "playground.h"
 #include "support/failpoint.h"
@@ -117,10 +118,13 @@ TEST(Sigstop, ForLongerThanACallMayTakeDoesNoHarm) {
   create_accounts(*playground);
   const JobOnDisk job(
       doubling(*playground, playground->url() + "&options=-c%20statement_timeout%3D200ms"));
-  Program run = job.start({"--workers=2"}, "chunk.after_read=delay(30ms)");
-  ASSERT_TRUE(wait_until([&] { return job.status()["rows"]["read"] >= 60; }));
+  const Gate gate(job);
+  Program run = job.start({"--workers=2"},
+                          gate.at("chunk.after_read", 8) + ",chunk.after_read=delay(30ms)");
+  ASSERT_TRUE(gate.is_reached()) << run.err();
 
   run.send(SIGSTOP);
+  gate.open();
   const auto idle = [&] {
     return playground->value(
                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backfill:job' AND "

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <set>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "people.h"
 
@@ -100,7 +101,9 @@ TEST_P(StatusTest, HasTheWholeShapeAfterACompleteRun) {
 
 TEST_P(StatusTest, NeverGoesBackWhileARunGoesOn) {
   const JobOnDisk job(keys());
-  Program run = job.start({"--workers=2"}, "chunk.after_read=delay(60ms)");
+  const Gate gate(job);
+  Program run = job.start({"--workers=2"},
+                          gate.at("chunk.after_read", 12) + ",chunk.after_read=delay(60ms)");
   double progress = 0;
   int read = 0;
   int running = 0;
@@ -108,7 +111,7 @@ TEST_P(StatusTest, NeverGoesBackWhileARunGoesOn) {
   while (run.is_running()) {
     const json status = job.status();
     if (status["state"] != "running") continue;
-    ++running;
+    if (++running == 3) gate.open();
     const double now = status["progress"].is_null() ? 0 : status["progress"].get<double>();
     EXPECT_GE(now, progress);
     EXPECT_LE(now, 1);
@@ -128,9 +131,11 @@ TEST_P(StatusTest, CountsOnAcrossAResume) {
   const json before = job.status();
   ASSERT_EQ(before["state"], "stopped");
 
-  Program resumed = job.start({"--resume"}, "chunk.after_read=delay(20ms)");
+  const Gate gate(job);
+  Program resumed = job.start({"--resume"}, gate.at("chunk.after_read", 2));
   ASSERT_TRUE(wait_until([&] { return job.status()["state"] == "running"; }));
   const json during = job.status();
+  gate.open();
   EXPECT_EQ(resumed.wait().exit_code, 0);
 
   EXPECT_EQ(during["run_id"], before["run_id"]);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "people.h"
 
@@ -63,10 +64,14 @@ TEST_P(StopTest, SigtermAndSigintFinishTheBatchAndExitWith75) {
   for (const int signal : {SIGTERM, SIGINT}) {
     playground().execute("UPDATE users SET first_name = NULL, last_name = NULL");
     const JobOnDisk job(keys());
-    Program run = job.start({"--workers=2"}, "chunk.after_read=delay(50ms)");
+    const Gate gate(job);
+    Program run = job.start({"--workers=2"},
+                            gate.at("chunk.after_read", 8) + ",chunk.after_read=delay(20ms)");
     ASSERT_TRUE(some_are_done());
 
     run.send(signal);
+    ASSERT_TRUE(wait_until([&] { return run.err().find("stop requested") != std::string::npos; }));
+    gate.open();
     const ProgramEnd end = run.wait(5s);
 
     EXPECT_EQ(end.exit_code, 75) << end;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "people.h"
 #include "support/postgres_fixture.h"
@@ -35,12 +36,16 @@ class SessionInTrouble : public PostgresTest {
 
 TEST_F(SessionInTrouble, MayBeTerminatedAgainAndAgain) {
   const JobOnDisk job(keys_for(url()));
-  Program run = job.start({"--workers=2"}, "chunk.after_read=delay(30ms)");
-  for (int time = 1; time <= 2; ++time) {
-    ASSERT_TRUE(wait_until([&] { return job.status()["rows"]["read"] >= 40 * time; }));
+  const Gate first(job, "first");
+  const Gate second(job, "second");
+  Program run = job.start({"--workers=2"}, first.at("chunk.after_read", 4) + "," +
+                                               second.at("chunk.after_read", 8));
+  for (const Gate* gate : {&first, &second}) {
+    ASSERT_TRUE(gate->is_reached()) << run.err();
     execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
         "'backfill:job'");
+    gate->open();
   }
   const ProgramEnd end = run.wait();
 
