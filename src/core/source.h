@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/batch.h"
@@ -57,6 +58,14 @@ class Source {
   };
   virtual std::optional<Cut> cut(const std::optional<Key>& after, const Key& end,
                                  std::int64_t keys) = 0;
+
+  // Up to `count` of them, one after the other, in one look where that is worth it; fewer where the
+  // keys come to an end. Empty when no key is left, and only then.
+  virtual std::vector<Cut> cuts(const std::optional<Key>& after, const Key& end, std::int64_t keys,
+                                std::size_t /*count*/) {
+    if (auto one = cut(after, end, keys)) return {std::move(*one)};
+    return {};
+  }
 
   // Replaces `batch` by the rows of the chunk that match `where`, in key order. Throws
   // Error(too_large) when they exceed the batch's bytes and there is more than one of them.

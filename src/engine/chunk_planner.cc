@@ -1,11 +1,29 @@
 #include "engine/chunk_planner.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "support/failpoint.h"
 
 namespace backfill {
+namespace {
+
+// A look for the end of a chunk takes the server about as long as writing fifty rows, however small
+// the chunk. So the ends of small chunks are looked for together.
+constexpr std::int64_t kKeysOfALook = 2000;
+constexpr std::int64_t kCutsOfALook = 8;
+
+// The size has changed too little to look again.
+bool is_near(std::int64_t size, std::int64_t wanted) {
+  return 4 * std::abs(size - wanted) <= wanted;
+}
+
+std::size_t cuts_of_a_look(std::int64_t keys) {
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(kKeysOfALook / keys, 1, kCutsOfALook));
+}
+
+}  // namespace
 
 ChunkPlanner::ChunkPlanner(std::unique_ptr<Source> source, Span span, const ChunkSizer& sizer,
                            const BackoffOptions& backoff, Clock& clock, Log& log)
@@ -33,34 +51,46 @@ bool ChunkPlanner::plan(const Accept& accept, std::stop_token stop) {
 }
 
 bool ChunkPlanner::plan_up_to(const Key& end, const Accept& accept, std::stop_token stop) {
+  ahead_.clear();
   while (!stop.stop_requested()) {
-    const std::int64_t size = std::min(sizer_.size(), keys_max_);
-    const auto cut = this->cut(end, size, stop);
+    const auto cut = next_cut(end, stop);
     if (!cut) return !stop.stop_requested();
     Chunk chunk;
     chunk.ordinal = next_ordinal_++;
     chunk.after = after_;
     chunk.upto = cut->upto;
     chunk.keys = cut->keys;
-    chunk.size = size;
+    chunk.size = ahead_size_;
     after_ = chunk.upto;
-    // After a cut that was too much, the next ones grow back slowly.
-    if (keys_max_ < std::numeric_limits<std::int64_t>::max() / 2) keys_max_ += keys_max_ / 2 + 1;
+    if (is_limited()) keys_max_ += keys_max_ / 2 + 1;
     failpoint("chunk.planned");
     if (!accept(std::move(chunk), /*done=*/false)) return false;
   }
   return false;
 }
 
-std::optional<Source::Cut> ChunkPlanner::cut(const Key& end, std::int64_t keys,
-                                             std::stop_token stop) {
+std::optional<Source::Cut> ChunkPlanner::next_cut(const Key& end, std::stop_token stop) {
+  const std::int64_t size = std::min(sizer_.size(), keys_max_);
+  if (!is_near(ahead_size_, size)) ahead_.clear();
+  if (ahead_.empty()) {
+    ahead_size_ = size;
+    for (Source::Cut& cut : look_for_cuts(end, size, stop)) ahead_.push_back(std::move(cut));
+  }
+  if (ahead_.empty()) return std::nullopt;
+  Source::Cut cut = std::move(ahead_.front());
+  ahead_.pop_front();
+  return cut;
+}
+
+std::vector<Source::Cut> ChunkPlanner::look_for_cuts(const Key& end, std::int64_t keys,
+                                                     std::stop_token stop) {
   Backoff backoff(backoff_, clock_);
   bool is_lost = false;
   while (!stop.stop_requested()) {
     try {
       if (is_lost) source_->reconnect();
       is_lost = false;
-      return source_->cut(after_, end, keys);
+      return source_->cuts(after_, end, keys, is_limited() ? 1 : cuts_of_a_look(keys));
     } catch (const Error& error) {
       const std::string what = "plan the chunk after " + (after_ ? after_->display() : "the start");
       if (error.kind() == ErrorKind::too_large && keys > 1) {
@@ -80,7 +110,7 @@ std::optional<Source::Cut> ChunkPlanner::cut(const Key& end, std::int64_t keys,
       is_lost = true;
     }
   }
-  return std::nullopt;
+  return {};
 }
 
 }  // namespace backfill

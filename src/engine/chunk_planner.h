@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -48,7 +49,10 @@ class ChunkPlanner {
 
  private:
   bool plan_up_to(const Key& end, const Accept& accept, std::stop_token stop);
-  std::optional<Source::Cut> cut(const Key& end, std::int64_t keys, std::stop_token stop);
+  // After a look that was too much, the next ones grow back slowly.
+  bool is_limited() const { return keys_max_ < std::numeric_limits<std::int64_t>::max() / 2; }
+  std::optional<Source::Cut> next_cut(const Key& end, std::stop_token stop);
+  std::vector<Source::Cut> look_for_cuts(const Key& end, std::int64_t keys, std::stop_token stop);
 
   std::unique_ptr<Source> source_;
   const Span span_;
@@ -57,7 +61,9 @@ class ChunkPlanner {
   Clock& clock_;
   Log& log_;
 
-  std::optional<Key> after_;  // everything up to here was handed out
+  std::optional<Key> after_;       // everything up to here was handed out
+  std::deque<Source::Cut> ahead_;  // found already, of chunks of `ahead_size_`
+  std::int64_t ahead_size_ = 0;
   std::uint64_t next_ordinal_ = 0;
   std::int64_t keys_max_ = std::numeric_limits<std::int64_t>::max();  // a cut of more timed out
 };

@@ -47,6 +47,14 @@ std::string ReadSql::nth_key(const std::string& after, const std::string& upto,
                      key_as_columns(), keys_in(after, upto), offset);
 }
 
+std::string ReadSql::every_nth_key(const std::string& after, const std::string& upto,
+                                   const std::string& n, const std::string& limit) const {
+  return fmt::format(
+      "SELECT {} FROM (SELECT r.*, row_number() OVER () AS n FROM (SELECT {}{} LIMIT {}) AS r) "
+      "AS c WHERE c.n % {} = 0 ORDER BY c.n",
+      key_texts(), key_as_columns(), keys_in(after, upto), limit, n);
+}
+
 std::string ReadSql::last_of(const std::string& after, const std::string& upto,
                              const std::string& limit) const {
   return fmt::format(

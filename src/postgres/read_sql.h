@@ -24,6 +24,9 @@ class ReadSql {
   // Likewise of the key so many rows after `after`; `after` may be empty.
   std::string nth_key(const std::string& after, const std::string& upto,
                       const std::string& offset) const;
+  // Likewise of every `n`th of at most `limit` keys.
+  std::string every_nth_key(const std::string& after, const std::string& upto, const std::string& n,
+                            const std::string& limit) const;
   // Likewise of the last of at most `limit` keys, and how many they are.
   std::string last_of(const std::string& after, const std::string& upto,
                       const std::string& limit) const;

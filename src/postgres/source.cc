@@ -42,11 +42,11 @@ void PostgresSource::set_up() {
   make_key_operators_visible(connection_, spec_.key);
 }
 
-Key PostgresSource::checked_key(const PgResult& row) const {
+Key PostgresSource::checked_key(const PgResult& rows, int row) const {
   Key key;
   const int parts = static_cast<int>(spec_.key.size());
-  for (int i = 0; i < parts; ++i) key.values.push_back(row.text(0, i));
-  if (row.boolean(0, parts)) return key;
+  for (int i = 0; i < parts; ++i) key.values.push_back(rows.text(row, i));
+  if (rows.boolean(row, parts)) return key;
   throw Error(ErrorKind::stop,
               fmt::format("find the end of a chunk of {}: key {} is another value when it is read "
                           "back from its text; use another key",
@@ -57,39 +57,59 @@ std::optional<Key> PostgresSource::last_key() {
   connection_.attempt("find the last key of " + spec_.table);
   const PgResult row = connection_.query(sql_.last_key());
   if (row.rows() == 0) return std::nullopt;
-  return checked_key(row);
+  return checked_key(row, 0);
 }
 
 // The keys are parameters: the server need not read the statement anew for each chunk.
 std::optional<Source::Cut> PostgresSource::cut(const std::optional<Key>& after, const Key& end,
                                                std::int64_t keys) {
+  std::vector<Cut> found = cuts(after, end, keys, 1);
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
+}
+
+std::vector<Source::Cut> PostgresSource::cuts(const std::optional<Key>& after, const Key& end,
+                                              std::int64_t keys, std::size_t count) {
   PgParameters bounds;
   if (after) add_key(*after, bounds);
   const std::string lower = after ? sql_.key().parameters(1) : "";
   const std::string upper = sql_.key().parameters(bounds.size() + 1);
   add_key(end, bounds);
-  const std::string number = fmt::format("${}::bigint", bounds.size() + 1);
-  const auto query = [&](const std::string& sql, std::int64_t last) {
+  const auto number = [&](std::size_t i) { return fmt::format("${}::bigint", bounds.size() + i); };
+  const auto query = [&](const std::string& sql, std::initializer_list<std::int64_t> numbers) {
     PgParameters parameters = bounds;
-    parameters.emplace_back(std::to_string(last));
+    for (const std::int64_t each : numbers) parameters.emplace_back(std::to_string(each));
     return connection_.query_prepared(sql, parameters);
   };
   connection_.attempt(fmt::format("find the end of a chunk of {} after {}", spec_.table,
                                   after ? after->display() : "its beginning"));
-  const PgResult row = query(sql_.nth_key(lower, upper, number), keys - 1);
-  std::optional<Cut> cut;
-  if (row.rows() != 0) {
-    cut = Cut{checked_key(row), keys};
-  } else {
-    const PgResult last = query(sql_.last_of(lower, upper, number), keys);
-    if (last.rows() == 0) return std::nullopt;
-    cut = Cut{checked_key(last), last.integer(0, static_cast<int>(spec_.key.size()) + 1)};
+  const PgResult ends = count == 1 ? query(sql_.nth_key(lower, upper, number(1)), {keys - 1})
+                                   : query(sql_.every_nth_key(lower, upper, number(1), number(2)),
+                                           {keys, keys * static_cast<std::int64_t>(count)});
+  std::vector<Cut> found;
+  for (int row = 0; row < ends.rows(); ++row) found.push_back({checked_key(ends, row), keys});
+  if (found.empty()) {
+    const PgResult last = query(sql_.last_of(lower, upper, number(1)), {keys});
+    if (last.rows() == 0) return {};
+    found.push_back(
+        {checked_key(last, 0), last.integer(0, static_cast<int>(spec_.key.size()) + 1)});
   }
-  if (!after || cut->upto != *after) return cut;
-  throw Error(ErrorKind::stop,
-              fmt::format("find the end of a chunk of {}: the key does not move on "
-                          "from {}; check the key's index for corruption",
-                          spec_.table, after->display()));
+  check_that_it_moves(after, found);
+  return found;
+}
+
+void PostgresSource::check_that_it_moves(const std::optional<Key>& after,
+                                         const std::vector<Cut>& cuts) const {
+  const Key* before = after ? &*after : nullptr;
+  for (const Cut& cut : cuts) {
+    if (before != nullptr && cut.upto == *before) {
+      throw Error(ErrorKind::stop,
+                  fmt::format("find the end of a chunk of {}: the key does not move on "
+                              "from {}; check the key's index for corruption",
+                              spec_.table, before->display()));
+    }
+    before = &cut.upto;
+  }
 }
 
 void PostgresSource::read(const Chunk& chunk, Batch& batch) {
@@ -242,6 +262,8 @@ std::vector<Key> PostgresSource::in_key_order(std::vector<Key> keys) {
 std::vector<Statement> PostgresSource::statements() const {
   return {{"find the end key", sql_.last_key()},
           {"find the end of a chunk", sql_.nth_key("$after", "$upto", "$keys - 1")},
+          {"find the ends of several small chunks",
+           sql_.every_nth_key("$after", "$upto", "$keys", "$keys * $count")},
           {"find the end of the last chunk", sql_.last_of("$after", "$upto", "$keys")},
           {"read a chunk", sql_.copy_range("$after", "$upto")}};
 }

@@ -27,6 +27,8 @@ class PostgresSource : public Source {
   std::optional<Key> last_key() override;
   std::optional<Cut> cut(const std::optional<Key>& after, const Key& end,
                          std::int64_t keys) override;
+  std::vector<Cut> cuts(const std::optional<Key>& after, const Key& end, std::int64_t keys,
+                        std::size_t count) override;
   void read(const Chunk& chunk, Batch& batch) override;
   void read_keys(const std::vector<Key>& keys, Batch& batch) override;
   std::string moment() override;
@@ -49,7 +51,8 @@ class PostgresSource : public Source {
 
   void set_up();
   Untouched count_untouched(const Chunk& chunk, const PgSnapshot& since);
-  Key checked_key(const PgResult& row) const;
+  Key checked_key(const PgResult& rows, int row) const;
+  void check_that_it_moves(const std::optional<Key>& after, const std::vector<Cut>& cuts) const;
 
   const ReadSpec spec_;
   const ReadSql sql_;

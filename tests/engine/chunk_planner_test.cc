@@ -30,13 +30,10 @@ class ChunkPlannerTest : public testing::Test {
   // Plans (after, end] in chunks of `size`, and says what was handed out: `(0..3] (3..5]done`.
   std::string plan(std::int64_t after, std::int64_t end, std::int64_t size,
                    std::vector<DoneRange> done = {}) {
-    ChunkSizerOptions sizer_options;
-    sizer_options.size = size;
-    sizer_options.adaptive = false;
-    const ChunkSizer sizer(sizer_options);
+    ChunkSizer sizer(fixed(size));
     ChunkPlanner::Span span{std::nullopt, key_of(end), std::move(done)};
     if (after != 0) span.after = key_of(after);
-    ChunkPlanner planner(std::make_unique<FakeSource>(table_, script_, FakeSource::Options{}),
+    ChunkPlanner planner(std::make_unique<FakeSource>(table_, script_, source_options_),
                          std::move(span), sizer, {3, milliseconds(10), milliseconds(10)}, clock_,
                          log_);
     std::string text;
@@ -47,13 +44,23 @@ class ChunkPlannerTest : public testing::Test {
       text += (text.empty() ? "(" : " (") + (chunk.after ? chunk.after->display() : "0") + ".." +
               chunk.upto.display() + (is_done ? "]done" : "]");
       if (chunks_.size() == stop_after_) stop_.request_stop();
+      if (chunks_.size() == resize_after_) sizer.set_options(fixed(resize_to_));
       return chunks_.size() != refuse_from_;
     };
     is_complete_ = planner.plan(accept, stop_.get_token());
     return text;
   }
 
+  static ChunkSizerOptions fixed(std::int64_t size) {
+    ChunkSizerOptions options;
+    options.size = size;
+    options.size_min = 1;
+    options.adaptive = false;
+    return options;
+  }
+
   FakeTable table_;
+  FakeSource::Options source_options_;
   FaultScript script_;
   ManualClock clock_;
   CollectingLog log_;
@@ -61,6 +68,8 @@ class ChunkPlannerTest : public testing::Test {
   std::vector<Chunk> chunks_;
   std::size_t stop_after_ = 0;
   std::size_t refuse_from_ = 0;
+  std::size_t resize_after_ = 0;
+  std::int64_t resize_to_ = 0;
   bool is_complete_ = false;
 };
 
@@ -105,6 +114,45 @@ TEST_F(ChunkPlannerTest, ProvesTheEndByAReadThatFindsNoKey) {
   plan(0, 6, 3);
 
   EXPECT_EQ(script_.calls("source.cut"), 3);
+}
+
+TEST_F(ChunkPlannerTest, LooksForTheEndsOfSmallChunksTogether) {
+  source_options_.cuts_of_a_look = 4;
+  put(1, 20, 2);
+
+  EXPECT_EQ(plan(0, 20, 2), "(0..3] (3..7] (7..11] (11..15] (15..19]");
+  EXPECT_TRUE(is_complete_);
+  EXPECT_EQ(script_.calls("source.cut"), 3);
+}
+
+TEST_F(ChunkPlannerTest, LooksForOneEndAtATimeWhereALookTookTooLong) {
+  source_options_.cuts_of_a_look = 4;
+  put(1, 10);
+  script_.fail("source.cut", 1, Error(ErrorKind::too_large, "statement timeout", "57014"));
+
+  EXPECT_EQ(plan(0, 10, 4), "(0..2] (2..6] (6..10]");
+  EXPECT_EQ(script_.calls("source.cut"), 5);
+}
+
+TEST_F(ChunkPlannerTest, HeedsAnotherSizeThoughTheNextEndsAreKnown) {
+  source_options_.cuts_of_a_look = 4;
+  put(1, 20);
+  resize_after_ = 2;
+  resize_to_ = 5;
+
+  EXPECT_EQ(plan(0, 20, 2), "(0..2] (2..4] (4..9] (9..14] (14..19] (19..20]");
+  EXPECT_EQ(chunks_[1].size, 2);
+  EXPECT_EQ(chunks_[2].size, 5);
+}
+
+TEST_F(ChunkPlannerTest, KeepsTheKnownEndsWhenTheSizeHardlyChanges) {
+  source_options_.cuts_of_a_look = 4;
+  put(1, 40);
+  resize_after_ = 1;
+  resize_to_ = 11;
+
+  EXPECT_EQ(plan(0, 40, 10), "(0..10] (10..20] (20..30] (30..40]");
+  EXPECT_EQ(chunks_[3].size, 10);
 }
 
 TEST_F(ChunkPlannerTest, GoesOnAboveTheWatermark) {

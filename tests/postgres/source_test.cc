@@ -210,6 +210,37 @@ TEST_F(SourceTest, EndsOnlyWhereNoKeyIsLeft) {
   EXPECT_FALSE(parts.source->cut(last->upto, Key{{"9000000000"}}, 2));
 }
 
+TEST_F(SourceTest, FindsTheEndsOfSeveralChunksAsOneByOne) {
+  execute(
+      "CREATE TABLE a (k int, t text, PRIMARY KEY (k, t)); CREATE TABLE b (LIKE a INCLUDING ALL); "
+      "INSERT INTO a SELECT i / 3, 'x' || i FROM generate_series(1, 100, 3) AS i");
+  CopyParts parts({.source_url = url(), .target_url = url()});
+  const Key end{{"30", "x91"}};
+  std::vector<Source::Cut> one_by_one;
+  std::optional<Key> after;
+  while (const auto cut = parts.source->cut(after, end, 4)) {
+    one_by_one.push_back(*cut);
+    after = cut->upto;
+  }
+  ASSERT_GT(one_by_one.size(), 6U);
+
+  std::vector<Source::Cut> together;
+  after.reset();
+  while (true) {
+    const auto cuts = parts.source->cuts(after, end, 4, 3);
+    EXPECT_LE(cuts.size(), 3U);
+    if (cuts.empty()) break;
+    together.insert(together.end(), cuts.begin(), cuts.end());
+    after = cuts.back().upto;
+  }
+
+  ASSERT_EQ(together.size(), one_by_one.size());
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    EXPECT_EQ(together[i].upto, one_by_one[i].upto);
+    EXPECT_EQ(together[i].keys, one_by_one[i].keys);
+  }
+}
+
 TEST_F(SourceTest, LeavesRowsAboveTheEndKeyAlone) {
   execute(
       "CREATE TABLE a (k int PRIMARY KEY); CREATE TABLE b (k int PRIMARY KEY); "

@@ -14,14 +14,27 @@ std::optional<Key> FakeSource::last_key() {
 
 std::optional<Source::Cut> FakeSource::cut(const std::optional<Key>& after, const Key& end,
                                            std::int64_t keys) {
+  const std::vector<Cut> found = cuts(after, end, keys, 1);
+  if (found.empty()) return std::nullopt;
+  return found.front();
+}
+
+std::vector<Source::Cut> FakeSource::cuts(const std::optional<Key>& after, const Key& end,
+                                          std::int64_t keys, std::size_t count) {
   reach("source.cut");
   const auto rows = table_.rows();
   auto row = after ? rows.upper_bound(id_of(*after)) : rows.begin();
-  std::optional<Cut> cut;
-  for (std::int64_t seen = 0; row != rows.end() && row->first <= id_of(end) && seen < keys; ++row) {
-    cut = Cut{key_of(row->first), ++seen};
+  std::vector<Cut> found;
+  while (found.size() < std::min(count, options_.cuts_of_a_look)) {
+    std::optional<Cut> cut;
+    for (std::int64_t seen = 0; row != rows.end() && row->first <= id_of(end) && seen < keys;
+         ++row) {
+      cut = Cut{key_of(row->first), ++seen};
+    }
+    if (!cut) break;
+    found.push_back(*cut);
   }
-  return cut;
+  return found;
 }
 
 void FakeSource::read(const Chunk& chunk, Batch& batch) {

@@ -20,6 +20,7 @@ class FakeSource : public Source {
   struct Options {
     std::size_t bytes_max = 1 << 20;
     bool with_version = false;                              // a third column
+    std::size_t cuts_of_a_look = 1;                         // at most
     bool keeps_locks = true;                                // false: its session was ended
     std::function<bool(const std::string& value)> matches;  // `where`; none: every row
   };
@@ -30,6 +31,8 @@ class FakeSource : public Source {
   std::optional<Key> last_key() override;
   std::optional<Cut> cut(const std::optional<Key>& after, const Key& end,
                          std::int64_t keys) override;
+  std::vector<Cut> cuts(const std::optional<Key>& after, const Key& end, std::int64_t keys,
+                        std::size_t count) override;
   void read(const Chunk& chunk, Batch& batch) override;
   void read_keys(const std::vector<Key>& keys, Batch& batch) override;
   std::string moment() override;
