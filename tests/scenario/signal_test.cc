@@ -119,8 +119,8 @@ TEST(Sigstop, ForLongerThanACallMayTakeDoesNoHarm) {
   const JobOnDisk job(
       doubling(*playground, playground->url() + "&options=-c%20statement_timeout%3D200ms"));
   const Gate gate(job);
-  Program run = job.start({"--workers=2"},
-                          gate.at("chunk.after_read", 8) + ",chunk.after_read=delay(30ms)");
+  Program run =
+      job.start({"--workers=2"}, gate.at("chunk.after_read", 8) + ",chunk.after_read=delay(30ms)");
   ASSERT_TRUE(gate.is_reached()) << run.err();
 
   run.send(SIGSTOP);

@@ -102,8 +102,8 @@ TEST_P(StatusTest, HasTheWholeShapeAfterACompleteRun) {
 TEST_P(StatusTest, NeverGoesBackWhileARunGoesOn) {
   const JobOnDisk job(keys());
   const Gate gate(job);
-  Program run = job.start({"--workers=2"},
-                          gate.at("chunk.after_read", 12) + ",chunk.after_read=delay(60ms)");
+  Program run =
+      job.start({"--workers=2"}, gate.at("chunk.after_read", 12) + ",chunk.after_read=delay(60ms)");
   double progress = 0;
   int read = 0;
   int running = 0;

@@ -38,8 +38,8 @@ TEST_F(SessionInTrouble, MayBeTerminatedAgainAndAgain) {
   const JobOnDisk job(keys_for(url()));
   const Gate first(job, "first");
   const Gate second(job, "second");
-  Program run = job.start({"--workers=2"}, first.at("chunk.after_read", 4) + "," +
-                                               second.at("chunk.after_read", 8));
+  Program run = job.start({"--workers=2"},
+                          first.at("chunk.after_read", 4) + "," + second.at("chunk.after_read", 8));
   for (const Gate* gate : {&first, &second}) {
     ASSERT_TRUE(gate->is_reached()) << run.err();
     execute(
