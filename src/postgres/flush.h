@@ -17,7 +17,14 @@ namespace backfill {
 // this role may ask.
 bool may_flush_later(PgConnection& connection);
 
-// Makes all that can be seen now outlive a crash.
+// Asked right after a commit: up to where the log must be flushed (pg_lsn), and whether that is
+// still enough, as no standby was given a say meanwhile.
+inline constexpr const char* log_place_sql =
+    "SELECT pg_catalog.pg_current_wal_insert_lsn(), "
+    "pg_catalog.current_setting('synchronous_standby_names') OPERATOR(pg_catalog.=) ''";
+
+// Makes all that can be seen now outlive a crash; waits for a standby that has a say, where this
+// role may call pg_logical_emit_message.
 void flush_log(PgConnection& connection);
 
 // Likewise up to this place of the log (pg_lsn as text); by others' flushes where they come soon.

@@ -382,7 +382,7 @@ void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
     failpoint("target.before_commit");
     sql += "COMMIT";
     const bool asks = flushes_later_ || must_catch_up_;
-    if (asks) sql += "; SELECT pg_catalog.pg_current_wal_insert_lsn()";
+    if (asks) sql += std::string("; ") + log_place_sql;
     const std::vector<PgResult> answers = connection_.query_all(sql);
     const std::string tag = answers.at(answers.size() - (asks ? 2 : 1)).tag();
     // COMMIT of a transaction that failed before is answered with ROLLBACK, not with an error.
@@ -390,7 +390,10 @@ void PostgresTarget::commit(const Chunk& chunk, const RowCounts& rows) {
       throw Error(ErrorKind::stop, fmt::format("commit {} to {}: the server said {}",
                                                chunk.display(), spec_.table, tag));
     }
-    if (asks) unflushed_ = answers.back().text(0, 0);
+    if (asks) {
+      unflushed_ = answers.back().text(0, 0);
+      may_flush_later_ = answers.back().boolean(0, 1);
+    }
     must_catch_up_ = false;
   } catch (const Error&) {
     rollback();
@@ -403,7 +406,7 @@ void PostgresTarget::wait_until_durable() {
   const std::string upto = std::exchange(unflushed_, "");
   if (upto.empty() || is_skipped("commit.flush")) return;
   connection_.attempt("wait until what was written to " + spec_.table + " is flushed");
-  wait_for_flush(connection_, upto);
+  may_flush_later_ ? wait_for_flush(connection_, upto) : flush_log(connection_);
 }
 
 void PostgresTarget::rollback() noexcept {

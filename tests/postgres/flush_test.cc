@@ -8,6 +8,8 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <string>
+#include <thread>
 
 #include "copy_job.h"
 #include "postgres/ledger.h"
@@ -41,13 +43,17 @@ class FlushTest : public ::testing::Test {
     return CopyParts(job);
   }
 
-  // All rows as one chunk; the transaction's mark.
-  std::string copy(CopyParts& parts) {
-    const Chunk chunk = chunk_of(parts);
+  static void write(CopyParts& parts, const Chunk& chunk) {
     Batch batch;
     parts.source->read(chunk, batch);
     parts.target->begin(chunk);
     parts.target->write(batch);
+  }
+
+  // All rows as one chunk; the transaction's mark.
+  std::string copy(CopyParts& parts) {
+    const Chunk chunk = chunk_of(parts);
+    write(parts, chunk);
     std::string mark = parts.target->mark();
     parts.target->commit(chunk, {});
     return mark;
@@ -103,6 +109,43 @@ TEST_F(FlushTest, AStandbyThatHasASayIsWaitedForByEachCommit) {
   server().execute("SELECT pg_reload_conf()");
 
   EXPECT_TRUE(wait_until([&] { return !may_flush_later(session); }));
+}
+
+// Given a say while a session goes on that has left a commit to others' flushes.
+TEST_F(FlushTest, AStandbyThatIsGivenASayIsWaitedFor) {
+  server().execute("ALTER SYSTEM SET synchronous_commit = on");
+  server().execute("SELECT pg_reload_conf()");
+  ASSERT_TRUE(wait_until([&] {
+    PgConnection fresh(server().url(), "fresh", "target");
+    return fresh.query("SHOW synchronous_commit").text(0, 0) == "on";
+  }));
+  CopyParts copied = parts();
+  copied.target->spare_others(true);
+  const Chunk chunk = chunk_of(copied);
+  write(copied, chunk);
+  server().execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  server().execute("SELECT pg_reload_conf()");
+  const auto waiting = [&] {
+    return std::stoi(
+        server().value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"));
+  };
+  PgConnection other(server().url(), "other", "target");
+  std::jthread somebody([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) other.query("SELECT pg_logical_emit_message(true, 'test', '')");
+  });
+  ASSERT_TRUE(wait_until([&] { return waiting() == 1; }));
+  // The session hears of it before it commits.
+  for (const std::string& pid : server().rows("SELECT pid FROM pg_stat_activity WHERE "
+                                              "application_name = 'backfill:copy'"))
+    ::kill(std::atoi(pid.c_str()), SIGHUP);
+
+  copied.target->commit(chunk, {});
+  std::jthread waits([&] { copied.target->wait_until_durable(); });
+
+  EXPECT_TRUE(wait_until([&] { return waiting() == 2; }));
+  somebody.request_stop();
+  server().execute("ALTER SYSTEM RESET synchronous_standby_names");
+  server().execute("SELECT pg_reload_conf()");
 }
 
 TEST_F(FlushTest, ARoleThatMayNotAskWaitsForEachCommit) {

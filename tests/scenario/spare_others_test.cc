@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "gate.h"
 #include "job_on_disk.h"
 #include "support/postgres_server.h"
 
@@ -61,10 +62,16 @@ TEST_F(SpareOthersTest, LeavesTheFlushOfTheLogToThem) {
 }
 
 TEST_F(SpareOthersTest, FlushesItselfWhereNobodyIsThere) {
-  expect_copied(job().run({"--workers=1"}, "chunk.after_read=delay(30ms)"));
-
+  const JobOnDisk job = this->job();
+  const Gate gate(job);
+  Program run = job.start({"--workers=1"}, gate.at("chunk.after_read", 3));
   // It takes a moment to tell that nobody is.
-  EXPECT_LE(batches_that_spared(), 10);
+  ASSERT_TRUE(gate.is_reached());
+  ASSERT_TRUE(wait_until([&] { return job.status()["share"] == 1; })) << job.status();
+  gate.open();
+
+  expect_copied(run.wait());
+  EXPECT_LE(batches_that_spared(), 3);
 }
 
 }  // namespace
