@@ -30,8 +30,8 @@ backfill::ExitCode execute(int argc, char** argv, Course& course) {
   if (parsed.is_answered) return backfill::ExitCode::done;
   if (command == "run") return backfill::run_command(parsed.options, course.summary);
   if (command == "plan") return backfill::plan_command(parsed.options);
-  if (command == "verify") return backfill::verify_command(parsed.options);
-  if (command == "reconcile") return backfill::reconcile_command(parsed.options);
+  if (command == "verify") return backfill::verify_command(parsed.options, course.summary);
+  if (command == "reconcile") return backfill::reconcile_command(parsed.options, course.summary);
   if (command == "status") return backfill::status_command(parsed.options);
   if (command == "report") return backfill::report_command(parsed.options);
   return backfill::control_command(parsed.options);

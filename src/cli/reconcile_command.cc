@@ -31,6 +31,15 @@ void require_pass(VerifyStore& store, const Assembly& assembly, const VerifyTerm
                                      "run backfill verify again");
 }
 
+std::string summary_of(const Job& job, const ReconcileReport& report) {
+  const Differences& left = report.left;
+  return fmt::format(
+      "{}: {} rows written, {} deleted, {} refused by the target; left: {} missing, {} extra, {} "
+      "different, {} unsettled{}{}",
+      job.name, report.written, report.deleted, report.refused, left.missing, left.extra,
+      left.different, left.unsettled, report.ended.empty() ? "" : "; not finished: ", report.ended);
+}
+
 void show(const Options& options, const Job& job, const ReconcileReport& report) {
   const Differences& left = report.left;
   if (options.json) {
@@ -99,7 +108,7 @@ void tell_repair(const Options& options, const VerifyTerms& terms, const Finding
 
 }  // namespace
 
-ExitCode reconcile_command(const Options& options) {
+ExitCode reconcile_command(const Options& options, std::string& summary) {
   const Job loaded = load_job(options.job_file, options.overrides);
   StderrLog log(options.log_format, options.log_level, loaded.name);
   SystemClock clock;
@@ -145,6 +154,7 @@ ExitCode reconcile_command(const Options& options) {
   Reconcile reconcile(parts, repairs, store, clock, log, {tell, look_for_change});
   try {
     const ReconcileReport report = reconcile.execute(signal.token());
+    summary = summary_of(job, report);
     show(options, job, report);
     const Differences& left = report.left;
     return left.standing() + left.unsettled + left.waiting > 0 ? ExitCode::differences

@@ -51,6 +51,7 @@ struct Verification {
   Clock& clock;
   Log& log;
   StopOnSignal& signal;
+  std::string& summary;
 
   const Job& job() const { return assembly.job; }
 };
@@ -177,6 +178,7 @@ void tell_metrics(const Verification& work, const VerifyReport& report,
 }
 
 void show(const Verification& work, const VerifyReport& report) {
+  work.summary = report_summary(report);
   if (!work.options.verify.list_file.empty()) write_list(work.store, work.options.verify.list_file);
   if (work.options.json) {
     fmt::print("{}\n", report_json(report).dump(work.options.verify.every ? -1 : 2, ' ', false,
@@ -265,7 +267,7 @@ ExitCode verify_once(const Verification& work) {
 
 }  // namespace
 
-ExitCode verify_command(const Options& options) {
+ExitCode verify_command(const Options& options, std::string& summary) {
   const Job loaded = load_job(options.job_file, options.overrides);
   StderrLog log(options.log_format, options.log_level, loaded.name);
   SystemClock clock;
@@ -286,8 +288,8 @@ ExitCode verify_command(const Options& options) {
   const PassParts parts = make_pass_parts(assembly);
   PassOptions first_options = pass_options(options, job, pause_of(controls));
   LiveControl control(job, options.overrides, controls, log);
-  const Verification work{options, assembly, parts, first_options, control,
-                          store,   metrics,  clock, log,           signal};
+  const Verification work{options, assembly, parts, first_options, control, store,
+                          metrics, clock,    log,   signal,        summary};
   return options.verify.every ? watch(work, *options.verify.every) : verify_once(work);
 }
 

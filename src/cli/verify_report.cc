@@ -69,6 +69,20 @@ std::string finding_line(const Finding& finding, const std::vector<std::string>&
   return line;
 }
 
+std::string report_summary(const VerifyReport& report) {
+  const Differences& found = report.differences;
+  const bool has_failed = report.pass.state == PassState::failed;
+  std::string text =
+      fmt::format("{}: {}, {} rows compared", report.job, has_failed ? "failed" : verdict(report),
+                  report.pass.counts.compared);
+  if (found.standing() > 0)
+    text += fmt::format(", {} missing, {} extra, {} different", found.missing, found.extra,
+                        found.different);
+  if (found.unsettled > 0) text += fmt::format(", {} unsettled", found.unsettled);
+  const auto through = report.verified_through();
+  return through ? text + ", verified through " + through->display() : text;
+}
+
 std::string report_text(const VerifyReport& report) {
   const CompareCounts& counts = report.pass.counts;
   const Differences& found = report.differences;

@@ -36,6 +36,9 @@ struct VerifyReport {
   std::optional<double> sample_bound() const;
 };
 
+// `users: equal, 1000 rows compared, verified through 1000`: one line, for last words. Of a failed
+// pass it leaves the reason to the failure.
+std::string report_summary(const VerifyReport& report);
 std::string report_text(const VerifyReport& report);
 nlohmann::ordered_json report_json(const VerifyReport& report);
 

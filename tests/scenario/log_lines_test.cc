@@ -241,6 +241,27 @@ TEST_F(LastWordsTest, OfARunThatLeavesACallBehindAreSaidAllTheSame) {
   EXPECT_NE(end.err.find(" warning stopped rows_read="), std::string::npos) << end;
 }
 
+TEST_F(LastWordsTest, OfAVerifyAndAReconcileHoldTheirVerdict) {
+  const JobOnDisk job(keys());
+  playground_->execute("UPDATE users SET name = 'Bo' WHERE id = 2");
+  ASSERT_EQ(job.call("run").exit_code, 0);
+  const auto words_after = [&](const std::string& command, int exit_code) {
+    const ProgramEnd end = job.call(command, {"--settle=0s"}, environment());
+    EXPECT_EQ(end.exit_code, exit_code) << end;
+    return words();
+  };
+
+  EXPECT_EQ(words_after("verify", 0),
+            "exit code 0: job: equal, 2 rows compared, verified through 2\n");
+  playground_->execute("INSERT INTO users VALUES (3, 'Bob')");
+  EXPECT_EQ(words_after("verify", 5),
+            "exit code 5: job: DIFFERENT, 3 rows compared, 1 missing, 0 extra, 0 "
+            "different\n");
+  EXPECT_EQ(words_after("reconcile", 0),
+            "exit code 0: job: 1 rows written, 0 deleted, 0 refused by the target; left: 0 "
+            "missing, 0 extra, 0 different, 0 unsettled\n");
+}
+
 TEST_F(LastWordsTest, OfWhatIsRefusedAreTheSameAsOnStderr) {
   JobOnDisk job(keys());
   const auto expect_same = [&](int exit_code, const ProgramEnd& end) {
