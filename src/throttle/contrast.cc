@@ -66,6 +66,14 @@ void SlowestTenth::add(double value) {
   threshold_ = sorted[at];
 }
 
+void Surge::add(bool is_slow) {
+  recent_.push_back(is_slow);
+  slow_ += is_slow ? 1 : 0;
+  if (recent_.size() <= kOf) return;
+  slow_ -= recent_.front() ? 1 : 0;
+  recent_.pop_front();
+}
+
 Contrast::Contrast() : with_(kMemoryWith), without_(kMemoryWithout) {}
 
 Contrast::Contrast(double without)

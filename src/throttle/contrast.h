@@ -53,6 +53,23 @@ class SlowestTenth {
   std::optional<double> threshold_;
 };
 
+// Whether nearly all of the last samples are slow: load has gone up just now, whoever's it is. A
+// mean that is smoothed tells it seconds later.
+class Surge {
+ public:
+  void add(bool is_slow);
+  bool is_on() const { return slow_ >= kSlow; }
+
+  // Of samples of which one in ten is slow, so many are by chance once in 40,000 times; of those of
+  // which every other is, once in seven.
+  static constexpr int kSlow = 6;
+  static constexpr std::size_t kOf = 8;
+
+ private:
+  std::deque<bool> recent_;
+  int slow_ = 0;  // of these
+};
+
 class Contrast {
  public:
   Contrast();

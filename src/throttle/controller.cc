@@ -119,10 +119,12 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
   steering_ = {};
   bool is_stale = false;
   bool is_long_stale = false;
+  bool is_surge = false;
   for (const Signal& signal : readings.signals) {
     if (!is_steering(signal)) continue;
     is_stale |= signal.age > kStaleGrowth || !signal.is_known;
     is_long_stale |= signal.age > kStale;
+    is_surge |= signal.is_surge && signal.age <= kStaleGrowth;
     if (signal.age > kStaleGrowth || signal.reading.level <= level) continue;
     level = signal.reading.level;
     noise = signal.noise;
@@ -132,13 +134,14 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
   const double over = noise / kNoiseWanted;
   const double smoothing = std::clamp(kSmoothing * over * over, kSmoothing, kSmoothingMax);
   level_ += std::min(1.0, passed / smoothing) * (level - level_);
+  if (is_surge) level_ = std::max(level_, 1.0);  // so many are believed at once
 
   if (is_long_stale) {
     if (share_ > kShareStale)
       share_ = std::max(kShareStale, share_ * std::exp2(-passed / kStaleHalving));
     return;
   }
-  if (level > kPanicLevel && level_ > 1.2) {
+  if (is_surge || (level > kPanicLevel && level_ > 1.2)) {
     if (now - shrank_at_ >= kPanicEvery) shrink(0.5, now);
   } else if (level_ > 1) {
     const double part = std::min(kShrinkGain * passed * (level_ - 1), 0.5);

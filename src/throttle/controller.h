@@ -6,6 +6,7 @@
 //   nobody else is there         full share
 //   a steering level below 1     the share grows, slowly where it was too much of late
 //   a steering level above 1     the share shrinks by what it is above, at most to half a step
+//   a surge                      half the share at once, and again each second while it lasts
 //   a budget from half on        caps the share, in a straight line to its limit
 //   a stop, or a budget's limit  no batch is begun, until it is below 80 % for some seconds
 //   a signal that cannot be read freezes growth, then shrinks the share; a budget stops
@@ -30,6 +31,7 @@ struct Signal {
   double noise = 0;          // of a steering level: its standard error
   bool is_known = true;      // false of a steering level: not enough was seen yet
   bool is_required = false;  // asked for by the user, or seen before: must not be missing
+  bool is_surge = false;     // others have become much slower just now, whoever's doing it is
 };
 
 struct Readings {

@@ -174,7 +174,9 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   if (!sample.commit_seconds) return;
   if (!had_batches) watched.slow.add(*sample.commit_seconds);
   if (const auto slow = watched.slow.threshold()) {
-    watched.commits.add(*sample.commit_seconds > *slow ? 1 : 0, had_batches, now);
+    const bool is_slow = *sample.commit_seconds > *slow;
+    watched.commits.add(is_slow ? 1 : 0, had_batches, now);
+    watched.surge.add(is_slow);
   }
 }
 
@@ -271,8 +273,10 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
     reading.kind = SignalKind::steering;
     reading.level = std::max(0.0, harm.increase / limit);
     reading.reason = words;
-    all.signals.push_back(
-        {reading, now - watched.sampled_at, harm.error / limit, contrast.is_known(now), false});
+    all.signals.push_back({.reading = reading,
+                           .age = now - watched.sampled_at,
+                           .noise = harm.error / limit,
+                           .is_known = contrast.is_known(now)});
   };
   // A server that may not be written to shows no commits.
   if (watched.shows_commits) {
@@ -280,11 +284,20 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
         fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run, {:.0f} % else",
                     watched.commits.with() * 100, watched.slow.threshold().value_or(0) * 1000,
                     watched.commits.without() * 100));
+    if (watched.surge.is_on()) tell_surge(watched, all.signals.back());
   }
   if (!watched.shows_active) return;
   add("active_sessions", watched.active,
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));
+}
+
+void LoadWatch::tell_surge(const WatchedProbe& watched, Signal& signal) {
+  signal.is_surge = true;
+  signal.reading.level = std::max(signal.reading.level, 1.0);
+  signal.reading.reason =
+      fmt::format("{} of the last {} commits took over {:.1f} ms, as one in ten does else",
+                  Surge::kSlow, Surge::kOf, watched.slow.threshold().value_or(0) * 1000);
 }
 
 // All that a decision was made of, for whoever wants to know why: `--log-level debug`.

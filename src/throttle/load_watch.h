@@ -52,6 +52,7 @@ class LoadWatch {
     std::unique_ptr<ForegroundProbe> probe;
     SlowestTenth slow;                      // of commits without us
     Contrast commits{SlowestTenth::kPart};  // the part of them that is slow
+    Surge surge;                            // of slow ones
     Contrast active;
     TimePoint sampled_at;
     TimePoint somebody_at;
@@ -73,6 +74,7 @@ class LoadWatch {
   void look_without_us(TimePoint now);
   Readings readings(TimePoint now);
   void add_steering(const WatchedProbe& watched, TimePoint now, Readings& readings) const;
+  static void tell_surge(const WatchedProbe& watched, Signal& signal);
   void tell(const Decision& decision);
   void tell_step(const Readings& readings, const Decision& decision);
   template <class Part, class Work>

@@ -74,6 +74,19 @@ TEST_F(ContrastTest, ForgetsWhatIsOld) {
   EXPECT_FALSE(contrast_.is_known(now_ + seconds(120)));
 }
 
+TEST(Surge, IsOnWhileSixOfTheLastEightAreSlow) {
+  Surge surge;
+  for (int i = 0; i < 5; ++i) surge.add(true);
+  EXPECT_FALSE(surge.is_on());
+  surge.add(false);
+  surge.add(false);
+  surge.add(true);
+  EXPECT_TRUE(surge.is_on());
+
+  surge.add(false);
+  EXPECT_FALSE(surge.is_on());
+}
+
 TEST(SlowestTenth, IsPassedByOneInTen) {
   SlowestTenth slowest;
   EXPECT_FALSE(slowest.threshold());

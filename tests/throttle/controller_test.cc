@@ -77,6 +77,32 @@ TEST_F(ControllerTest, GivesWayToOthersWithinTwoSeconds) {
   EXPECT_LE(pass(seconds(6), {signal(SignalKind::steering, "commit_latency", 6)}).share, 0.05);
 }
 
+// Long before a mean can tell.
+TEST_F(ControllerTest, HalvesItsShareAtOnceInASurgeAndAgainWhileItLasts) {
+  pass(seconds(60), {});
+  Signal surge = signal(SignalKind::steering, "commit_latency", 1);
+  surge.is_surge = true;
+
+  const Decision at_once = pass(milliseconds(200), {surge});
+  EXPECT_EQ(at_once.share, 0.5);
+  EXPECT_EQ(at_once.cause, "commit_latency");
+  EXPECT_LE(pass(milliseconds(1800), {surge}).share, 0.25);
+  EXPECT_LE(pass(seconds(4), {surge}).share, 0.02);
+
+  surge.is_surge = false;
+  surge.reading.level = 0;
+  EXPECT_GE(pass(seconds(30), {surge}).share, 0.3);
+}
+
+TEST_F(ControllerTest, HeedsNoSurgeOfThePast) {
+  pass(seconds(60), {});
+  Signal surge = signal(SignalKind::steering, "commit_latency", 0);
+  surge.is_surge = true;
+  surge.age = seconds(4);
+
+  EXPECT_EQ(pass(seconds(2), {surge}).share, 1);
+}
+
 TEST_F(ControllerTest, KeepsATrickleHoweverGreatTheHarmOfBatchesIs) {
   const Decision decision =
       pass(seconds(300), {signal(SignalKind::steering, "commit_latency", 50)});
