@@ -14,6 +14,8 @@ constexpr Duration kMemoryWithout = std::chrono::seconds(15);
 constexpr double kSamplesEnough = 8;
 constexpr double kOutlier = 6;  // times the mean without us: a machine that stalled tells nothing
 
+constexpr double kFarTooSlow = 10;
+
 constexpr std::size_t kRecent = 200;
 constexpr std::size_t kRecentEnough = 20;
 
@@ -66,11 +68,12 @@ void SlowestTenth::add(double value) {
   threshold_ = sorted[at];
 }
 
-void Surge::add(bool is_slow) {
-  recent_.push_back(is_slow);
-  slow_ += is_slow ? 1 : 0;
+void Surge::add(double times) {
+  const int counted = times > kFarTooSlow ? 2 : times > 1 ? 1 : 0;
+  recent_.push_back(counted);
+  slow_ += counted;
   if (recent_.size() <= kOf) return;
-  slow_ -= recent_.front() ? 1 : 0;
+  slow_ -= recent_.front();
   recent_.pop_front();
 }
 

@@ -54,10 +54,11 @@ class SlowestTenth {
 };
 
 // Whether nearly all of the last samples are slow: load has gone up just now, whoever's it is. A
-// mean that is smoothed tells it seconds later.
+// mean that is smoothed tells it seconds later. One that is many times too slow counts twice.
 class Surge {
  public:
-  void add(bool is_slow);
+  // `times`: the sample in parts of what is slow.
+  void add(double times);
   bool is_on() const { return slow_ >= kSlow; }
 
   // Of samples of which one in ten is slow, so many are by chance once in 40,000 times; of those of
@@ -66,8 +67,8 @@ class Surge {
   static constexpr std::size_t kOf = 8;
 
  private:
-  std::deque<bool> recent_;
-  int slow_ = 0;  // of these
+  std::deque<int> recent_;  // 0, 1 or 2 each
+  int slow_ = 0;            // their sum
 };
 
 class Contrast {

@@ -20,6 +20,7 @@ constexpr Duration kTooMuchFor = seconds(180);
 constexpr double kShrinkGain = 0.25;  // of the overshoot, a second
 constexpr double kPanicLevel = 3;     // times the limit: half at once
 constexpr Duration kPanicEvery = seconds(1);
+constexpr Duration kSurgeEvery = std::chrono::milliseconds(500);
 constexpr double kSmoothing = 1.5;  // seconds, of a level without noise
 constexpr double kSmoothingMax = 8;
 constexpr double kNoiseWanted = 0.25;  // of a level, once smoothed
@@ -142,7 +143,7 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
     return;
   }
   if (is_surge || (level > kPanicLevel && level_ > 1.2)) {
-    if (now - shrank_at_ >= kPanicEvery) shrink(0.5, now);
+    if (now - shrank_at_ >= (is_surge ? kSurgeEvery : kPanicEvery)) shrink(0.5, now);
   } else if (level_ > 1) {
     const double part = std::min(kShrinkGain * passed * (level_ - 1), 0.5);
     starts_slowly_ = false;

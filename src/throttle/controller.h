@@ -6,7 +6,7 @@
 //   nobody else is there         full share
 //   a steering level below 1     the share grows, slowly where it was too much of late
 //   a steering level above 1     the share shrinks by what it is above, at most to half a step
-//   a surge                      half the share at once, and again each second while it lasts
+//   a surge                      half the share at once, and again each half second it lasts
 //   a budget from half on        caps the share, in a straight line to its limit
 //   a stop, or a budget's limit  no batch is begun, until it is below 80 % for some seconds
 //   a signal that cannot be read freezes growth, then shrinks the share; a budget stops

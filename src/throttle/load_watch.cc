@@ -150,8 +150,10 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     awaits_batch = !awaits_batch && watched.is_somebody_there && !look_;
     const bool hurries = look_ || !watched.contrast().is_known(ended);
     const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
-    const double wait = std::max(seconds_of(wanted) * jitter(random),
-                                 seconds_of(ended - began) * (hurries ? 1 : kRestAfterProbe));
+    // A commit that waits for others costs them nothing.
+    const double work = seconds_of(ended - began) - sample.commit_seconds.value_or(0);
+    const double wait =
+        std::max(seconds_of(wanted) * jitter(random), work * (hurries ? 1 : kRestAfterProbe));
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait));
   });
 }
@@ -174,9 +176,8 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   if (!sample.commit_seconds) return;
   if (!had_batches) watched.slow.add(*sample.commit_seconds);
   if (const auto slow = watched.slow.threshold()) {
-    const bool is_slow = *sample.commit_seconds > *slow;
-    watched.commits.add(is_slow ? 1 : 0, had_batches, now);
-    watched.surge.add(is_slow);
+    watched.commits.add(*sample.commit_seconds > *slow ? 1 : 0, had_batches, now);
+    watched.surge.add(*sample.commit_seconds / std::max(*slow, 1e-9));
   }
 }
 
@@ -296,8 +297,8 @@ void LoadWatch::tell_surge(const WatchedProbe& watched, Signal& signal) {
   signal.is_surge = true;
   signal.reading.level = std::max(signal.reading.level, 1.0);
   signal.reading.reason =
-      fmt::format("{} of the last {} commits took over {:.1f} ms, as one in ten does else",
-                  Surge::kSlow, Surge::kOf, watched.slow.threshold().value_or(0) * 1000);
+      fmt::format("most of the last {} commits took over {:.1f} ms, as one in ten does else",
+                  Surge::kOf, watched.slow.threshold().value_or(0) * 1000);
 }
 
 // All that a decision was made of, for whoever wants to know why: `--log-level debug`.

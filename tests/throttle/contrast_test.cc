@@ -76,15 +76,26 @@ TEST_F(ContrastTest, ForgetsWhatIsOld) {
 
 TEST(Surge, IsOnWhileSixOfTheLastEightAreSlow) {
   Surge surge;
-  for (int i = 0; i < 5; ++i) surge.add(true);
+  for (int i = 0; i < 5; ++i) surge.add(1.1);
   EXPECT_FALSE(surge.is_on());
-  surge.add(false);
-  surge.add(false);
-  surge.add(true);
+  surge.add(0.9);
+  surge.add(0.9);
+  surge.add(1.1);
   EXPECT_TRUE(surge.is_on());
 
-  surge.add(false);
+  surge.add(0.9);
   EXPECT_FALSE(surge.is_on());
+}
+
+TEST(Surge, TakesThreeThatAreFarTooSlow) {
+  Surge surge;
+  for (int i = 0; i < 8; ++i) surge.add(0.5);
+  surge.add(20);
+  surge.add(20);
+  EXPECT_FALSE(surge.is_on());
+
+  surge.add(20);
+  EXPECT_TRUE(surge.is_on());
 }
 
 TEST(SlowestTenth, IsPassedByOneInTen) {

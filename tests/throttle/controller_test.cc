@@ -86,8 +86,8 @@ TEST_F(ControllerTest, HalvesItsShareAtOnceInASurgeAndAgainWhileItLasts) {
   const Decision at_once = pass(milliseconds(200), {surge});
   EXPECT_EQ(at_once.share, 0.5);
   EXPECT_EQ(at_once.cause, "commit_latency");
-  EXPECT_LE(pass(milliseconds(1800), {surge}).share, 0.25);
-  EXPECT_LE(pass(seconds(4), {surge}).share, 0.02);
+  EXPECT_LE(pass(milliseconds(1800), {surge}).share, 0.125);
+  EXPECT_LE(pass(seconds(3), {surge}).share, 0.02);
 
   surge.is_surge = false;
   surge.reading.level = 0;
