@@ -140,6 +140,9 @@ TEST_F(FlushTest, AStandbyThatIsGivenASayIsWaitedFor) {
     ::kill(std::atoi(pid.c_str()), SIGHUP);
 
   copied.target->commit(chunk, {});
+  // Somebody flushes beyond it who waits for no standby.
+  server().execute(
+      "SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'test', '')");
   std::jthread waits([&] { copied.target->wait_until_durable(); });
 
   EXPECT_TRUE(wait_until([&] { return waiting() == 2; }));
