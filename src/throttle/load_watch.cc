@@ -285,7 +285,7 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
         fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run, {:.0f} % else",
                     watched.commits.with() * 100, watched.slow.threshold().value_or(0) * 1000,
                     watched.commits.without() * 100));
-    if (watched.surge.is_on()) tell_surge(watched, all.signals.back());
+    if (watched.surge.is_on()) mark_surge(watched, all.signals.back());
   }
   if (!watched.shows_active) return;
   add("active_sessions", watched.active,
@@ -293,7 +293,7 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
                   watched.active.with(), watched.active.without()));
 }
 
-void LoadWatch::tell_surge(const WatchedProbe& watched, Signal& signal) {
+void LoadWatch::mark_surge(const WatchedProbe& watched, Signal& signal) {
   signal.is_surge = true;
   signal.reading.level = std::max(signal.reading.level, 1.0);
   signal.reading.reason =

@@ -74,7 +74,7 @@ class LoadWatch {
   void look_without_us(TimePoint now);
   Readings readings(TimePoint now);
   void add_steering(const WatchedProbe& watched, TimePoint now, Readings& readings) const;
-  static void tell_surge(const WatchedProbe& watched, Signal& signal);
+  static void mark_surge(const WatchedProbe& watched, Signal& signal);
   void tell(const Decision& decision);
   void tell_step(const Readings& readings, const Decision& decision);
   template <class Part, class Work>
