@@ -39,6 +39,19 @@ double seconds_of(Duration duration) { return std::chrono::duration<double>(dura
 
 }  // namespace
 
+bool LoadWatch::WatchedProbe::is_known(TimePoint now) const {
+  return (shows_commits || shows_active) && (!shows_commits || commits.is_known(now)) &&
+         (!shows_active || active.is_known(now));
+}
+
+bool LoadWatch::WatchedProbe::lacks_base(TimePoint now) const {
+  const auto lacks = [&](const Contrast& contrast) {
+    return contrast.samples_without(now) < kSamplesWanted;
+  };
+  return !(shows_commits || shows_active) || (shows_commits && lacks(commits)) ||
+         (shows_active && lacks(active));
+}
+
 LoadWatch::LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& throttle, Clock& clock,
                      Log& log)
     : parts_(std::move(parts)),
@@ -136,7 +149,8 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
   std::uniform_real_distribution<double> jitter(0.6, 1.4);
   bool awaits_batch = false;
   keep_trying(*watched.probe, stop, [&] {
-    // Batches that are small and rare would seldom be met by chance: every other sample awaits one.
+    // Batches that are small and rare would seldom be met by chance: every other sample awaits one,
+    // once there is something to hold it against.
     if (awaits_batch) throttle_.wait_for_batch(kBatchAwaited, stop);
     const Throttle::Activity before = throttle_.activity();
     const TimePoint began = clock_.now();
@@ -147,8 +161,10 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const bool had_none = !had_batches && after.idle_since + kSettled <= began;
     const std::lock_guard lock(mutex_);
     add(sample, watched, had_batches, had_none);
-    awaits_batch = !awaits_batch && watched.is_somebody_there && !look_;
-    const bool hurries = look_ || !watched.contrast().is_known(ended);
+    awaits_batch =
+        !awaits_batch && watched.is_somebody_there && !look_ && !watched.lacks_base(ended);
+    // While nothing of ours may run, there is nothing to be known.
+    const bool hurries = look_ || (throttle_.share() > 0 && !watched.is_known(ended));
     const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
     // A commit that waits for others costs them nothing.
     const double work = seconds_of(ended - began) - sample.commit_seconds.value_or(0);
@@ -232,11 +248,11 @@ void LoadWatch::look_without_us(TimePoint now) {
     looked_at_ = now;
     return;
   }
-  const auto lacks_base = [&](const WatchedProbe& watched) {
-    return watched.is_somebody_there && watched.contrast().samples_without(now) < kSamplesWanted;
-  };
   if (now - looked_at_ < kLookEvery || !limits_.enabled) return;
-  if (std::none_of(probes_.begin(), probes_.end(), lacks_base)) return;
+  if (std::none_of(probes_.begin(), probes_.end(), [&](const WatchedProbe& watched) {
+        return watched.is_somebody_there && watched.lacks_base(now);
+      }))
+    return;
   look_.emplace(throttle_);
   quiet_since_ = looked_at_ = now;
 }

@@ -61,8 +61,9 @@ class LoadWatch {
     bool shows_active = false;
     int samples = 0;
 
-    // What tells more of the two.
-    const Contrast& contrast() const { return shows_active ? active : commits; }
+    // Whether all that it shows can be compared; growth waits for it.
+    bool is_known(TimePoint now) const;
+    bool lacks_base(TimePoint now) const;
   };
 
   void decide_by_limits();  // needs mutex_, or no other thread
