@@ -17,7 +17,7 @@ constexpr double kOutlier = 6;  // times the mean without us: a machine that sta
 constexpr double kFarTooSlow = 10;
 
 constexpr std::size_t kRecent = 200;
-constexpr std::size_t kRecentEnough = 20;
+constexpr std::size_t kRecentEnough = 40;
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -58,14 +58,14 @@ double RecentMean::variance_of_mean(TimePoint now) const {
   return variance / (count - 1);
 }
 
-void SlowestTenth::add(double value) {
+void SlowValues::add(double value) {
   recent_.push_back(value);
   if (recent_.size() > kRecent) recent_.pop_front();
   if (recent_.size() < kRecentEnough) return;
   std::vector<double> sorted(recent_.begin(), recent_.end());
-  const auto at = static_cast<std::size_t>(static_cast<double>(sorted.size()) * (1 - kPart));
-  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(at), sorted.end());
-  threshold_ = sorted[at];
+  std::sort(sorted.begin(), sorted.end());
+  tenth_ = sorted[sorted.size() * 9 / 10];
+  twentieth_ = sorted[sorted.size() * 19 / 20];
 }
 
 void Surge::add(double times) {
@@ -96,9 +96,14 @@ bool Contrast::is_known(TimePoint now) const {
 Contrast::Harm Contrast::harm(double busy, TimePoint now) const {
   if (!is_known(now)) return {};
   const double base = without();
-  const double spread =
-      std::sqrt(with_.variance_of_mean(now) + without_.variance_of_mean(now)) / base;
-  return {busy * (with_.mean() / base - 1), busy * spread};
+  double variance = with_.variance_of_mean(now);
+  if (fixed_) {
+    // A part of few samples: that none of them is slow does not make it sure that none would be.
+    variance = std::max(variance, base * (1 - base) / with_.samples(now));
+  } else {
+    variance += without_.variance_of_mean(now);
+  }
+  return {busy * (with_.mean() / base - 1), busy * std::sqrt(variance) / base};
 }
 
 }  // namespace backfill

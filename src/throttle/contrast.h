@@ -39,18 +39,19 @@ class RecentMean {
   double sum_squared_ = 0;
 };
 
-// What separates the slowest tenth of recent values from the others.
-class SlowestTenth {
+// What the slowest of recent values are beyond. None while there are too few of them to tell.
+class SlowValues {
  public:
   void add(double value);
-  // None while there are too few values to tell.
-  std::optional<double> threshold() const { return threshold_; }
+  std::optional<double> tenth() const { return tenth_; }          // one in ten is beyond it,
+  std::optional<double> twentieth() const { return twentieth_; }  // one in twenty
 
-  static constexpr double kPart = 0.1;
+  static constexpr double kTwentieth = 0.05;
 
  private:
   std::deque<double> recent_;
-  std::optional<double> threshold_;
+  std::optional<double> tenth_;
+  std::optional<double> twentieth_;
 };
 
 // Whether nearly all of the last samples are slow: load has gone up just now, whoever's it is. A

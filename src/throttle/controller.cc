@@ -13,17 +13,18 @@ using std::chrono::seconds;
 constexpr double kShareMin = 0.02;           // of a share that is steered; a trickle, no standstill
 constexpr double kShareStart = 0.05;         // of a run that finds others at work
 constexpr double kDoublingSeconds = 1;       // of a slow start
-constexpr double kSlowStartEnds = 0.75;      // of the limit
+constexpr double kSlowStartEnds = 0.75;      // of the limit; or where the noise may hide that
 constexpr double kGrowthSeconds = 30;        // from nothing to all, far below the limit
 constexpr double kGrowthNearTooMuch = 0.25;  // of that pace, near the share that was too much
-constexpr Duration kTooMuchFor = seconds(180);
-constexpr double kShrinkGain = 0.25;  // of the overshoot, a second
-constexpr double kPanicLevel = 3;     // times the limit: half at once
+constexpr Duration kTooMuchFor = seconds(30);
+constexpr double kShrinkGain = 0.4;  // of the overshoot, a second
+constexpr double kPanicLevel = 3;    // times the limit: half at once
 constexpr Duration kPanicEvery = seconds(1);
 constexpr Duration kSurgeEvery = std::chrono::milliseconds(500);
 constexpr double kSmoothing = 1.5;  // seconds, of a level without noise
 constexpr double kSmoothingMax = 8;
 constexpr double kNoiseWanted = 0.25;  // of a level, once smoothed
+constexpr double kSeenAfter = 0.7;     // seconds, a share in what others feel
 constexpr double kUnused = 0.5;        // of the share: more is no use
 
 constexpr double kBudgetSoft = 0.5;  // from here on a budget caps
@@ -56,7 +57,7 @@ std::string over_words(const Signal& signal) {
 
 }  // namespace
 
-Controller::Controller() : share_(kShareStart) {}
+Controller::Controller() : share_(kShareStart), share_of_level_(share_), seen_share_(share_) {}
 
 Decision Controller::step(const Readings& readings, const ThrottleLimits& limits, TimePoint now) {
   const double passed = has_begun_ ? std::min(seconds_of(now - stepped_at_), 5.0) : 0;
@@ -84,6 +85,7 @@ Decision Controller::step(const Readings& readings, const ThrottleLimits& limits
     decision.reason = fmt::format("throttle.share = {}", limits.share_max);
   }
   decision.is_small = readings.is_somebody_there;
+  decision.usual_wait = readings.usual_wait;
   if (readings.is_somebody_there) {
     steer(readings, passed, now);
     if (share_ < decision.share) {
@@ -117,6 +119,8 @@ Decision Controller::step(const Readings& readings, const ThrottleLimits& limits
 void Controller::steer(const Readings& readings, double passed, TimePoint now) {
   double level = 0;
   double noise = 0;
+  double noise_most = 0;
+  bool is_of_ours = false;
   steering_ = {};
   bool is_stale = false;
   bool is_long_stale = false;
@@ -125,16 +129,17 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
     if (!is_steering(signal)) continue;
     is_stale |= signal.age > kStaleGrowth || !signal.is_known;
     is_long_stale |= signal.age > kStale;
+    if (signal.is_known && !known_since_) known_since_ = now;
     is_surge |= signal.is_surge && signal.age <= kStaleGrowth;
-    if (signal.age > kStaleGrowth || signal.reading.level <= level) continue;
+    if (signal.age > kStaleGrowth) continue;
+    noise_most = std::max(noise_most, signal.noise);
+    if (!signal.is_known || (!steering_.signal.empty() && signal.reading.level <= level)) continue;
     level = signal.reading.level;
     noise = signal.noise;
+    is_of_ours = signal.is_of_ours;
     steering_ = {level, signal.reading.signal, signal.reading.reason};
   }
-  // The noisier, the longer is looked before it is believed.
-  const double over = noise / kNoiseWanted;
-  const double smoothing = std::clamp(kSmoothing * over * over, kSmoothing, kSmoothingMax);
-  level_ += std::min(1.0, passed / smoothing) * (level - level_);
+  smooth(level, noise, is_of_ours, passed);
   if (is_surge) level_ = std::max(level_, 1.0);  // so many are believed at once
 
   if (is_long_stale) {
@@ -149,7 +154,7 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
     starts_slowly_ = false;
     shrink(1 - part, now);
   } else if (!is_stale && readings.busy >= kUnused * share_) {
-    if (starts_slowly_ && level_ >= kSlowStartEnds) starts_slowly_ = false;
+    if (level_ >= kSlowStartEnds || level_ + noise_most > 1) starts_slowly_ = false;
     if (starts_slowly_) {
       share_ *= std::exp2(passed / kDoublingSeconds);
     } else {
@@ -159,6 +164,25 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
     }
   }
   share_ = std::clamp(share_, kShareMin, 1.0);
+}
+
+// The noisier, the longer is looked before it is believed. What we do to others by running for so
+// much of the time is known for another share, too, before it is seen: else a share that changes
+// would be steered by what it was, for as long as is looked.
+void Controller::smooth(double level, double noise, bool is_of_ours, double passed) {
+  seen_share_ += (1 - std::exp(-passed / kSeenAfter)) * (share_ - seen_share_);
+  if (is_of_ours) {
+    const double to_share = share_ / seen_share_;
+    level *= to_share;
+    noise *= to_share;
+    level_ *= share_ / share_of_level_;
+  }
+  share_of_level_ = share_;
+  const double over = noise / kNoiseWanted;
+  const double smoothing = std::clamp(kSmoothing * over * over, kSmoothing, kSmoothingMax);
+  const double seen_for = known_since_ ? seconds_of(stepped_at_ - *known_since_) : 0;
+  const double memory = std::min(smoothing, seen_for);
+  level_ += (passed < memory ? passed / memory : 1) * (level - level_);
 }
 
 void Controller::shrink(double factor, TimePoint now) {

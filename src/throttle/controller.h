@@ -29,6 +29,7 @@ struct Signal {
   Reading reading;
   Duration age{0};
   double noise = 0;          // of a steering level: its standard error
+  bool is_of_ours = false;   // of one: it is in proportion to the time that batches of ours run
   bool is_known = true;      // false of a steering level: not enough was seen yet
   bool is_required = false;  // asked for by the user, or seen before: must not be missing
   bool is_surge = false;     // others have become much slower just now, whoever's doing it is
@@ -37,6 +38,7 @@ struct Signal {
 struct Readings {
   std::vector<Signal> signals;
   bool is_somebody_there = true;
+  Duration usual_wait{0};  // of others without us, one time in ten; zero: not known
   double busy = 0;  // part of the time that batches of ours ran, of late: growth is no use unless
                     // the share is used
 };
@@ -61,7 +63,8 @@ struct ThrottleLimits {
 
 struct Decision {
   double share = 1;            // 0: pause
-  bool is_small = false;       // batches are to be small, so that nobody waits long behind one
+  bool is_small = false;       // batches are to be small, so that nobody waits long behind one:
+  Duration usual_wait{0};      // no longer than others wait at times anyway; zero: not known
   bool must_give_way = false;  // batches under way are to end
   Pressure pressure;           // the worst signal
   std::map<std::string, double> levels;  // of each signal that is known, by its name: the worst
@@ -84,6 +87,7 @@ class Controller {
     bool frees_at_once = false;
   };
 
+  void smooth(double level, double noise, bool is_of_ours, double passed);
   void steer(const Readings& readings, double seconds, TimePoint now);
   static double cap(const Readings& readings, const Reading*& tightest);
   void hold_and_free(const Readings& readings, TimePoint now);
@@ -92,9 +96,12 @@ class Controller {
 
   bool has_begun_ = false;
   TimePoint stepped_at_;
-  double share_;       // while somebody is there
-  Pressure steering_;  // the worst steering signal
-  double level_ = 0;   // that of it, smoothed
+  double share_;           // while somebody is there
+  double share_of_level_;  // at which level_ is
+  double seen_share_;      // that readings are of
+  Pressure steering_;      // the worst steering signal
+  double level_ = 0;       // that of it, smoothed: what it is at this share
+  std::optional<TimePoint> known_since_;
   bool starts_slowly_ = true;
   double too_much_ = 2;  // the share at which it last shrank
   TimePoint too_much_at_;

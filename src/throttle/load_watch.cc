@@ -30,12 +30,19 @@ constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are 
 constexpr Duration kThere = seconds(2);          // somebody was there so lately
 constexpr Duration kBusyMemory = milliseconds(700);
 
+// A commit is a part of what users wait for: a transaction takes about three times as long (of
+// TPC-B, on an idle server), and may take so much longer as is allowed.
+constexpr double kCommitsOfTransaction = 3;
+
 // A look at the others without us, where our batches leave no gaps.
 constexpr double kSamplesWanted = 12;
 constexpr Duration kLook = milliseconds(300);
 constexpr Duration kLookEvery = seconds(4);
 
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+Duration duration_of(double count) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(count));
+}
 
 }  // namespace
 
@@ -147,11 +154,14 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
   std::minstd_rand random(std::random_device{}());
   // In no step with our batches.
   std::uniform_real_distribution<double> jitter(0.6, 1.4);
+  std::uniform_real_distribution<double> part_of_batch(0, 1);
   bool awaits_batch = false;
   keep_trying(*watched.probe, stop, [&] {
     // Batches that are small and rare would seldom be met by chance: every other sample awaits one,
     // once there is something to hold it against.
     if (awaits_batch) throttle_.wait_for_batch(kBatchAwaited, stop);
+    // Others come at any time of a batch, not when it begins.
+    if (awaits_batch) clock_.wait(duration_of(batch_seconds_ * part_of_batch(random)), stop);
     const Throttle::Activity before = throttle_.activity();
     const TimePoint began = clock_.now();
     const ForegroundSample sample = watched.probe->sample();
@@ -170,7 +180,7 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const double work = seconds_of(ended - began) - sample.commit_seconds.value_or(0);
     const double wait =
         std::max(seconds_of(wanted) * jitter(random), work * (hurries ? 1 : kRestAfterProbe));
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(wait));
+    return duration_of(wait);
   });
 }
 
@@ -191,10 +201,13 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   watched.shows_commits = sample.commit_seconds.has_value();
   if (!sample.commit_seconds) return;
   if (!had_batches) watched.slow.add(*sample.commit_seconds);
-  if (const auto slow = watched.slow.threshold()) {
-    watched.commits.add(*sample.commit_seconds > *slow ? 1 : 0, had_batches, now);
-    watched.surge.add(*sample.commit_seconds / std::max(*slow, 1e-9));
-  }
+  if (!watched.slow.tenth()) return;
+  const bool is_too_long = *sample.commit_seconds > too_long(watched);
+  watched.commits.add(is_too_long ? 1 : 0, had_batches, now);
+  // A machine that stalls for a moment is no surge.
+  if (now - watched.surge_seen_at < kProbeInterval / 2) return;
+  watched.surge_seen_at = now;
+  watched.surge.add(*sample.commit_seconds / std::max(*watched.slow.tenth(), 1e-9));
 }
 
 void LoadWatch::steer(const std::stop_token& stop) {
@@ -207,7 +220,10 @@ void LoadWatch::steer(const std::stop_token& stop) {
       const double passed = std::max(seconds_of(now - stepped_at_), 1e-3);
       const double weight = 1 - std::exp(-passed / seconds_of(kBusyMemory));
       busy_ += weight * (seconds_of(activity.busy - activity_.busy) / passed - busy_);
-      worked_ += weight * (seconds_of(activity.worked - activity_.worked) / passed - worked_);
+      const double worked = seconds_of(activity.worked - activity_.worked);
+      worked_ += weight * (worked / passed - worked_);
+      if (activity.begun > activity_.begun)
+        batch_seconds_ = worked / static_cast<double>(activity.begun - activity_.begun);
       activity_ = activity;
       stepped_at_ = now;
       const Readings found = readings(now);
@@ -268,22 +284,29 @@ Readings LoadWatch::readings(TimePoint now) {
     if (!watched.was_read) {
       Reading missing;
       missing.signal = watched.sensor->name();
-      all.signals.push_back({missing, age, 0, false, watched.sensor->is_required()});
+      all.signals.push_back({.reading = missing,
+                             .age = age,
+                             .is_known = false,
+                             .is_required = watched.sensor->is_required()});
     }
     for (const Reading& reading : watched.readings) {
       if (!limits_.enabled && !reading.frees_at_once) continue;
-      all.signals.push_back({reading, age, 0, true, true});
+      all.signals.push_back({.reading = reading, .age = age, .is_required = true});
     }
   }
   if (!limits_.enabled) return all;
-  for (const WatchedProbe& watched : probes_) add_steering(watched, now, all);
+  for (const WatchedProbe& watched : probes_) {
+    add_steering(watched, now, all);
+    if (const auto slow = watched.slow.tenth(); slow && watched.is_somebody_there)
+      all.usual_wait = std::max(all.usual_wait, duration_of(*slow));
+  }
   return all;
 }
 
 void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Readings& all) const {
   if (!watched.is_somebody_there) return;
-  const double limit = std::max(limits_.latency_increase_max, 1e-3);
-  const auto add = [&](const char* signal, const Contrast& contrast, const std::string& words) {
+  const auto add = [&](const char* signal, const Contrast& contrast, double limit,
+                       const std::string& words) {
     const Contrast::Harm harm = contrast.harm(busy_, now);
     Reading reading;
     reading.signal = signal;
@@ -293,20 +316,31 @@ void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Reading
     all.signals.push_back({.reading = reading,
                            .age = now - watched.sampled_at,
                            .noise = harm.error / limit,
+                           .is_of_ours = true,
                            .is_known = contrast.is_known(now)});
   };
   // A server that may not be written to shows no commits.
   if (watched.shows_commits) {
-    add("commit_latency", watched.commits,
-        fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run, {:.0f} % else",
-                    watched.commits.with() * 100, watched.slow.threshold().value_or(0) * 1000,
-                    watched.commits.without() * 100));
+    // As many may take too long as are in the slowest twentieth without us: that is slower by as
+    // much as is allowed, then.
+    const double more = (SlowValues::kTwentieth - kTooLongElse) / kTooLongElse;
+    add("commit_latency", watched.commits, more,
+        fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run; else {:.0f} % "
+                    "take over {:.1f} ms",
+                    watched.commits.with() * 100, too_long(watched) * 1000,
+                    SlowValues::kTwentieth * 100, watched.slow.twentieth().value_or(0) * 1000));
     if (watched.surge.is_on()) mark_surge(watched, all.signals.back());
   }
   if (!watched.shows_active) return;
-  add("active_sessions", watched.active,
+  add("active_sessions", watched.active, std::max(limits_.latency_increase_max, 1e-3),
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));
+}
+
+// Of a commit, in seconds; needs mutex_.
+double LoadWatch::too_long(const WatchedProbe& watched) const {
+  return watched.slow.twentieth().value_or(0) *
+         (1 + kCommitsOfTransaction * limits_.latency_increase_max);
 }
 
 void LoadWatch::mark_surge(const WatchedProbe& watched, Signal& signal) {
@@ -314,7 +348,7 @@ void LoadWatch::mark_surge(const WatchedProbe& watched, Signal& signal) {
   signal.reading.level = std::max(signal.reading.level, 1.0);
   signal.reading.reason =
       fmt::format("most of the last {} commits took over {:.1f} ms, as one in ten does else",
-                  Surge::kOf, watched.slow.threshold().value_or(0) * 1000);
+                  Surge::kOf, watched.slow.tenth().value_or(0) * 1000);
 }
 
 // All that a decision was made of, for whoever wants to know why: `--log-level debug`.
@@ -325,9 +359,10 @@ void LoadWatch::tell_step(const Readings& readings, const Decision& decision) {
   for (const Signal& signal : readings.signals) {
     const double age_s = seconds_of(signal.age);
     fields.emplace_back(signal.reading.signal,
-                        !signal.is_known ? fmt::format("unknown {:.1f}s", age_s)
-                                         : fmt::format("{:.3f}±{:.3f} {:.1f}s",
-                                                       signal.reading.level, signal.noise, age_s));
+                        !signal.is_known
+                            ? fmt::format("unknown {:.1f}s", age_s)
+                            : fmt::format("{:.3f}±{:.3f} {:.1f}s{}", signal.reading.level,
+                                          signal.noise, age_s, signal.is_surge ? " surge" : ""));
   }
   log_.write(LogLevel::debug, "steers", fields);
 }

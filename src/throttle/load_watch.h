@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -48,11 +49,15 @@ class LoadWatch {
     TimePoint read_at;
     bool was_read = false;
   };
+  // Of commits, so many take too long (see too_long()) without us, about: 1.5 % on a machine that
+  // stalls at times, hardly any where they spread little.
+  static constexpr double kTooLongElse = 0.02;
   struct WatchedProbe {
     std::unique_ptr<ForegroundProbe> probe;
-    SlowestTenth slow;                      // of commits without us
-    Contrast commits{SlowestTenth::kPart};  // the part of them that is slow
-    Surge surge;                            // of slow ones
+    SlowValues slow;                 // of commits without us
+    Contrast commits{kTooLongElse};  // the part of them that takes too long
+    Surge surge;                     // of slow ones
+    TimePoint surge_seen_at;
     Contrast active;
     TimePoint sampled_at;
     TimePoint somebody_at;
@@ -75,6 +80,7 @@ class LoadWatch {
   void look_without_us(TimePoint now);
   Readings readings(TimePoint now);
   void add_steering(const WatchedProbe& watched, TimePoint now, Readings& readings) const;
+  double too_long(const WatchedProbe& watched) const;
   static void mark_surge(const WatchedProbe& watched, Signal& signal);
   void tell(const Decision& decision);
   void tell_step(const Readings& readings, const Decision& decision);
@@ -99,6 +105,7 @@ class LoadWatch {
   Throttle::Activity activity_;
   double busy_ = 0;    // parts of the time, of late: with a batch of ours under way,
   double worked_ = 0;  // and the workers' own
+  std::atomic<double> batch_seconds_ = 0;  // that one lasts; for the probes, too
   TimePoint stepped_at_;
   TimePoint quiet_since_;  // in a look: none of our batches
   TimePoint looked_at_;    // when the last look began or ended

@@ -49,6 +49,7 @@ bool Throttle::begin(std::stop_token stop) {
   if (!wait_until(lock, stop, [&] { return !is_held_back_ && decision_.share > 0; })) return false;
   count_activity(present());
   ++activity_.under_way;
+  ++activity_.begun;
   began_.notify_all();
   return true;
 }
@@ -58,11 +59,12 @@ void Throttle::wait_for_batch(Duration longest, std::stop_token stop) {
   began_.wait_for(lock, std::move(stop), longest, [&] { return activity_.under_way > 0; });
 }
 
-bool Throttle::rest_after(Duration work, std::stop_token stop, int worker) {
+bool Throttle::rest_after(Duration work, std::stop_token stop, int worker, Duration rested) {
   std::unique_lock lock(mutex_);
-  const TimePoint began = present();
-  count_activity(began);
-  if (activity_.under_way > 0 && --activity_.under_way == 0) activity_.idle_since = began;
+  const TimePoint ended = present();
+  const TimePoint began = ended - rested;
+  count_activity(ended);
+  if (activity_.under_way > 0 && --activity_.under_way == 0) activity_.idle_since = ended;
   // Each turn is one stretch of rest at one share; a new share starts the reckoning anew, with
   // the rest already had counted.
   while (!stop.stop_requested() && part(worker) > 0) {
@@ -115,6 +117,11 @@ double Throttle::share() const {
 bool Throttle::is_small() const {
   const std::lock_guard lock(mutex_);
   return decision_.is_small;
+}
+
+Duration Throttle::usual_wait() const {
+  const std::lock_guard lock(mutex_);
+  return decision_.usual_wait;
 }
 
 Pressure Throttle::pressure() const {

@@ -35,8 +35,9 @@ class Throttle {
   // came first.
   bool begin(std::stop_token stop);
 
-  // Rests after `work`. False when a stop ended it.
-  bool rest_after(Duration work, std::stop_token stop, int worker = 0);
+  // Rests after `work`, of which `rested` has passed already. False when a stop ended it.
+  bool rest_after(Duration work, std::stop_token stop, int worker = 0,
+                  Duration rested = Duration::zero());
 
   // Nobody needs to wait for a turn any more.
   void end_of_work();
@@ -62,6 +63,8 @@ class Throttle {
   void set_workers(int workers);
   double share() const;
   bool is_small() const;
+  // Where batches are to be small: how long others wait at times without us; zero: not known.
+  Duration usual_wait() const;
   Pressure pressure() const;
   std::map<std::string, double> levels() const;  // of each signal that is watched: 1 at its limit
   // Why the share is not higher; empty: it is as high as may be.
@@ -73,6 +76,7 @@ class Throttle {
     TimePoint idle_since;  // when the last one ended
     Duration busy{0};      // time with any under way, so far
     Duration worked{0};    // their times, added up
+    std::int64_t begun = 0;
   };
   Activity activity() const;
 

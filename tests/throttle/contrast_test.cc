@@ -98,12 +98,13 @@ TEST(Surge, TakesThreeThatAreFarTooSlow) {
   EXPECT_TRUE(surge.is_on());
 }
 
-TEST(SlowestTenth, IsPassedByOneInTen) {
-  SlowestTenth slowest;
-  EXPECT_FALSE(slowest.threshold());
-  for (int value = 1; value <= 100; ++value) slowest.add(value);
+TEST(SlowValues, ArePassedByOneInTenAndOneInTwenty) {
+  SlowValues slow;
+  EXPECT_FALSE(slow.tenth());
+  for (int value = 1; value <= 100; ++value) slow.add(value);
 
-  EXPECT_EQ(slowest.threshold(), 91);
+  EXPECT_EQ(slow.tenth(), 91);
+  EXPECT_EQ(slow.twentieth(), 96);
 }
 
 }  // namespace

@@ -125,6 +125,35 @@ TEST_F(ControllerTest, GrowsSlowlyTowardsWhatWasTooMuch) {
 }
 
 // Half of the limit leaves all, three quarters leave half, the limit leaves nothing.
+// Harm in proportion to the share, so noisy that it is looked at for eight seconds.
+TEST_F(ControllerTest, SettlesWithoutSwingingHoweverLongItLooks) {
+  double lowest = 1;
+  const auto pass_where_the_most_is = [&](double most) {
+    for (int step = 0; step < 300; ++step) {
+      Signal harm = signal(SignalKind::steering, "commit_latency", share_ / most);
+      harm.noise = 1;
+      harm.is_of_ours = true;
+      pass(milliseconds(200), {harm});
+      lowest = std::min(lowest, share_);
+    }
+  };
+  pass_where_the_most_is(0.8);
+  EXPECT_NEAR(share_, 0.8, 0.1);
+  lowest = 1;
+
+  pass_where_the_most_is(0.2);
+
+  EXPECT_GE(lowest, 0.15);
+  EXPECT_NEAR(share_, 0.2, 0.02);
+}
+
+TEST_F(ControllerTest, DoesNotDoubleWhereNoiseMayHideHarm) {
+  Signal noisy = signal(SignalKind::steering, "commit_latency", 0);
+  noisy.noise = 1.5;
+
+  EXPECT_LE(pass(seconds(5), {noisy}).share, 0.25);
+}
+
 TEST_F(ControllerTest, LetsABudgetCapTheShareInAStraightLine) {
   somebody_ = false;
   const auto at = [&](double level) {

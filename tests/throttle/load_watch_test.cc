@@ -59,7 +59,7 @@ class EvenProbe : public ForegroundProbe {
   WatchedClock& clock_;
 };
 
-// Growth waits for both of what a probe shows, and commits take more samples: 20 to tell which are
+// Growth waits for both of what a probe shows, and commits take more samples: 40 to tell which are
 // slow, then 8 without us and 8 with us.
 TEST(LoadWatch, HurriesUntilItKnowsCommitsToo) {
   WatchedClock clock;
@@ -78,7 +78,7 @@ TEST(LoadWatch, HurriesUntilItKnowsCommitsToo) {
 
   while (!clock.has_waited_long()) std::this_thread::sleep_for(milliseconds(5));
 
-  EXPECT_GE(clock.short_waits(), 36);
+  EXPECT_GE(clock.short_waits(), 56);
 }
 
 }  // namespace

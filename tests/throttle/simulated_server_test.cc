@@ -47,6 +47,7 @@ class SimulatedServer {
         signal.reading.kind = SignalKind::steering;
         signal.reading.signal = "commit_latency";
         signal.reading.level = std::max(0.0, harm / kLimit * (1 + error(random_)));
+        signal.is_of_ours = true;
         signal.noise = noise_ * harm / kLimit;
         Readings readings;
         readings.signals = {signal};

@@ -46,6 +46,14 @@ TEST(Throttle, RestsLongerAtALowerShare) {
   EXPECT_GE(throttle.rested(), milliseconds(5) * 9 * 8 / 10);
 }
 
+TEST(Throttle, CountsWhatPassedAlreadyAsRest) {
+  Throttle throttle(0.5, /*seed=*/1);
+
+  EXPECT_TRUE(throttle.rest_after(std::chrono::hours(1), {}, 0, std::chrono::hours(2)));
+
+  EXPECT_LT(throttle.rested(), seconds(1));
+}
+
 TEST(Throttle, JittersSoThatWorkersDoNotMarchInStep) {
   Throttle throttle(0.5, /*seed=*/1);
   Duration shortest = seconds(1);

@@ -10,7 +10,7 @@ import re
 import sys
 from datetime import datetime
 
-SEEN = re.compile(r"(?:unknown|(?P<level>[\d.]+)±(?P<noise>[\d.]+)) (?P<age>[\d.]+)s$")
+SEEN = re.compile(r"(?:unknown|(?P<level>[\d.]+)±(?P<noise>[\d.]+)) (?P<age>[\d.]+)s(?P<surge> surge)?$")
 began = None
 for line in sys.stdin:
     if not line.startswith("{"):
@@ -26,6 +26,7 @@ for line in sys.stdin:
         if seen:
             level = seen["level"]
             signals[name] = {"level": None if level is None else float(level),
-                             "noise": float(seen["noise"] or 0), "age_s": float(seen["age"])}
+                             "noise": float(seen["noise"] or 0), "age_s": float(seen["age"]),
+                             "surge": bool(seen["surge"])}
     print(json.dumps({"at_s": round((at - began).total_seconds(), 3), "busy": float(said["busy"]),
                       "others": said["others"] == "yes", "signals": signals}))
