@@ -76,6 +76,7 @@ struct ChunkReport {
   PhaseTimes times;                    // of the attempt that succeeded
   int worker = 0;                      // who did it
   std::chrono::nanoseconds rested{0};  // by the throttle's word, since its worker's last batch
+  std::chrono::nanoseconds waited{0};  // at its end, for a flush that others made
   int retries = 0;                     // attempts beyond the first
   int splits = 0;                      // times the chunk was cut in two because it was too large
   bool from_ledger = false;  // found written already by an earlier attempt whose answer was lost

@@ -102,7 +102,9 @@ void ChunkRunner::attempt(const Chunk& chunk, Rejects rejects, bool may_be_recor
   }
   ChunkReport part = writer_.write(chunk, next_, rejects);
   if (writer_.must_level(chunk, part)) level(chunk, writer_.sent().mark, part, stop);
+  const TimePoint committed_at = clock_.now();
   writer_.wait_until_durable();
+  report.waited += clock_.now() - committed_at;
   writer_.take_sent();  // nobody has to settle it
   add(std::move(part), report);
 }

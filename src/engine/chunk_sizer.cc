@@ -11,7 +11,9 @@ constexpr double kShrinkMax = 0.5;
 constexpr double kDeadBand = 0.15;      // nearer to the target than this, the size stays
 constexpr int kOutlier = 4;             // times the target
 constexpr double kBytesHeadroom = 0.8;  // rows vary in width
-constexpr int kSmallPart = 100;         // of the target time, while others are at work
+// Of the target time, while others are at work: at least, and at most.
+constexpr int kSmallPart = 100;
+constexpr int kSmallPartMost = 40;
 constexpr Duration kSmallMin = std::chrono::milliseconds(1);
 constexpr std::int64_t kBytesEnough = 4 << 20;  // a larger batch takes memory and is no faster
 
@@ -44,15 +46,20 @@ void ChunkSizer::set_options(const ChunkSizerOptions& options) {
   write_times_.clear();
 }
 
-void ChunkSizer::keep_small(bool is_small) {
+void ChunkSizer::keep_small(bool is_small, Duration usual_wait) {
   const std::lock_guard lock(mutex_);
   const Duration full = options_.target_time;
-  const Duration wanted = is_small ? std::min(full, std::max(full / kSmallPart, kSmallMin)) : full;
-  if (wanted == target_time_ || !options_.adaptive) return;
+  const Duration least = std::min(full, std::max(full / kSmallPart, kSmallMin));
+  const Duration most = std::max(least, full / kSmallPartMost);
+  const Duration wanted = is_small ? std::clamp(usual_wait, least, most) : full;
+  if (!options_.adaptive || wanted == target_time_) return;
   const double factor =
       static_cast<double>(wanted.count()) / static_cast<double>(target_time_.count());
   target_time_ = wanted;
-  resize(factor);
+  // What others wait changes little by little, and the size follows by what batches take.
+  const bool stays_small = is_small && is_small_;
+  is_small_ = is_small;
+  if (!stays_small) resize(factor);
 }
 
 void ChunkSizer::observe(const ChunkReport& report) {
@@ -78,7 +85,9 @@ void ChunkSizer::learn_time(const ChunkReport& report) {
   // Another size: the feedback is stale. Few rows because of `where` or a gap say nothing of time
   // unless they took long.
   const Duration time = report.times.write;
-  if (time > kOutlier * target_time_ && report.chunk.size <= size_) return resize(kShrinkMax);
+  // A small one takes many times as long now and then, because the machine does.
+  const Duration outlier = is_small_ ? options_.target_time : kOutlier * target_time_;
+  if (time > outlier && report.chunk.size <= size_) return resize(kShrinkMax);
   if (report.chunk.size != size_ || report.splits > 0 || report.chunk.keys < size_) return;
 
   write_times_.push_back(time);

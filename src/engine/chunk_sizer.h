@@ -40,8 +40,9 @@ class ChunkSizer {
   // Other limits from now on; the size stays where they allow it and it is not fixed anew.
   void set_options(const ChunkSizerOptions& options);
 
-  // Whether others are to be spared, from now on.
-  void keep_small(bool is_small);
+  // Whether others are to be spared, from now on, and how long they wait at times anyway: a batch
+  // that takes no longer is not noticed. Zero: not known.
+  void keep_small(bool is_small, Duration usual_wait = Duration::zero());
 
   // Learns from a chunk that is done.
   void observe(const ChunkReport& report);
@@ -55,6 +56,7 @@ class ChunkSizer {
   // Guarded by mutex_.
   ChunkSizerOptions options_;
   Duration target_time_;  // of now
+  bool is_small_ = false;
   std::int64_t size_;
   std::int64_t size_for_bytes_;        // the most that fits into bytes_max, as far as known
   std::vector<Duration> write_times_;  // of chunks of the present size

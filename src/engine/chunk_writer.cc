@@ -74,7 +74,7 @@ Fate ChunkWriter::fate() {
   return target_->fate(sent_.mark);
 }
 
-// The time counts for nobody: the target does nothing of ours meanwhile.
+// No part of the work: the target does nothing of ours meanwhile.
 void ChunkWriter::wait_until_durable() {
   side_ = ExitCode::target_unreachable;
   target_->wait_until_durable();

@@ -120,7 +120,7 @@ RunOutcome Run::execute() {
          },
          chunks_, throttle_, clock_,
          [this](ChunkReport report) {
-           sizer_.keep_small(throttle_.is_small());
+           sizer_.keep_small(throttle_.is_small(), throttle_.usual_wait());
            if (report.chunk.mark.empty()) sizer_.observe(report);
            if (watch_.on_chunk) watch_.on_chunk(report);
            log_batch(log_, report, throttle_.reason());

@@ -94,10 +94,11 @@ void WorkerPool::work_through_queue(ChunkRunner& runner, int worker) {
     report.worker = worker;
     report.rested = std::exchange(rested, Duration::zero());
     const Duration work = report.times.total();
+    const Duration waited = report.waited;
     if (!is_skipped("commit.first")) wiring_.on_done(std::move(report));
     const bool is_last = !next && wiring_.chunks.is_finished();
     const Duration to_rest_for = is_last ? Duration::zero() : work;
-    if (!rests([&] { return throttle.rest_after(to_rest_for, stop_, worker); })) return;
+    if (!rests([&] { return throttle.rest_after(to_rest_for, stop_, worker, waited); })) return;
   }
 }
 

@@ -1,5 +1,6 @@
 #include "postgres/flush.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -13,7 +14,8 @@ using std::chrono::steady_clock;
 
 // Others who commit at all do so more often than that.
 constexpr milliseconds others_flush_within{20};
-constexpr milliseconds between_looks{1};
+constexpr milliseconds first_look_after{1};
+constexpr milliseconds between_looks{1};  // of who has nobody's flush to hope for
 
 bool is_flushed(PgConnection& connection, const std::string& upto) {
   return connection
@@ -56,14 +58,13 @@ void flush_log(PgConnection& connection) {
 }
 
 void wait_for_flush(PgConnection& connection, const std::string& upto) {
+  // Each look takes the server as long as some rows do, so they become rarer.
   const auto flush_at = steady_clock::now() + others_flush_within;
-  while (!is_flushed(connection, upto)) {
-    if (steady_clock::now() >= flush_at) {
-      if (!commit_a_few_bytes(connection)) wait(connection, upto);
-      return;
-    }
-    std::this_thread::sleep_for(between_looks);
+  for (milliseconds pause = first_look_after; steady_clock::now() < flush_at; pause *= 2) {
+    std::this_thread::sleep_until(std::min(steady_clock::now() + pause, flush_at));
+    if (is_flushed(connection, upto)) return;
   }
+  if (!commit_a_few_bytes(connection)) wait(connection, upto);
 }
 
 }  // namespace backfill

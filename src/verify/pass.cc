@@ -204,7 +204,7 @@ void Pass::work(int worker) {
       report.bytes = result.findings.bytes;
       report.times.write = result.findings.work;
       report.splits = result.findings.splits;
-      sizer_.keep_small(throttle_.is_small());
+      sizer_.keep_small(throttle_.is_small(), throttle_.usual_wait());
       sizer_.observe(report);
       const Duration work = result.findings.work;
       if (!results_.push(std::move(result), {})) break;

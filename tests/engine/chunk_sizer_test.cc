@@ -30,6 +30,8 @@ ChunkReport report(std::int64_t size, Duration time, std::int64_t row_bytes = 10
   return report;
 }
 
+constexpr std::chrono::microseconds kRow(10);  // that the write of one takes, where it matters
+
 void observe_three(ChunkSizer& sizer, Duration time) {
   const std::int64_t size = sizer.size();
   for (int i = 0; i < 3; ++i) sizer.observe(report(size, time));
@@ -258,6 +260,37 @@ TEST(Sizer, IsNeverSmallerThanAMillisecondForOthers) {
   sizer.keep_small(true);
 
   EXPECT_EQ(sizer.size(), 1000);
+}
+
+// Where others wait for 2 ms at times anyway, a batch of 2 ms is not noticed.
+TEST(Sizer, IsAsLongAsOthersWaitAnyway) {
+  ChunkSizer sizer(options());
+
+  sizer.keep_small(true, milliseconds(2));
+  for (int i = 0; i < 20; ++i) observe_three(sizer, kRow * sizer.size());
+
+  EXPECT_NEAR(static_cast<double>(sizer.size()), 200, 30);
+}
+
+TEST(Sizer, IsAFortiethAtMostHoweverLongOthersWait) {
+  ChunkSizer sizer(options());
+
+  sizer.keep_small(true, milliseconds(500));
+  for (int i = 0; i < 20; ++i) observe_three(sizer, kRow * sizer.size());
+
+  EXPECT_NEAR(static_cast<double>(sizer.size()), 250, 40);
+}
+
+// As a machine that stalls makes them: the median of three tells more.
+TEST(Sizer, StaysSmallButNoSmallerForOneThatStalled) {
+  ChunkSizer sizer(options());
+  sizer.keep_small(true, milliseconds(2));
+  for (int i = 0; i < 20; ++i) observe_three(sizer, kRow * sizer.size());
+  const std::int64_t before = sizer.size();
+
+  sizer.observe(report(before, milliseconds(30)));
+
+  EXPECT_EQ(sizer.size(), before);
 }
 
 TEST(Sizer, CountsTheRowsAndNotTheTransactionAroundThem) {
