@@ -18,8 +18,10 @@ class LoggedProcess:
         self._name = name
         self._log = log
         self._process = None
+        self._is_asked = False
 
     def start(self, command, environment):
+        self._is_asked = False
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
                 bound_to_us(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -29,8 +31,9 @@ class LoggedProcess:
         return self._process.poll() is not None
 
     def stop(self):
-        """Asks it to end."""
-        if not self.has_ended():
+        """Asks it to end, once: a second time would end it at once."""
+        if not self.has_ended() and not self._is_asked:
+            self._is_asked = True
             self._process.send_signal(signal.SIGTERM)
 
     def wait(self):
