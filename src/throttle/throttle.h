@@ -35,7 +35,7 @@ class Throttle {
   // came first.
   bool begin(std::stop_token stop);
 
-  // Rests after `work`, of which `rested` has passed already. False when a stop ended it.
+  // Rests after `work`; so much of the rest has passed already. False when a stop ended it.
   bool rest_after(Duration work, std::stop_token stop, int worker = 0,
                   Duration rested = Duration::zero());
 

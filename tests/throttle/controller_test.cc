@@ -124,7 +124,6 @@ TEST_F(ControllerTest, GrowsSlowlyTowardsWhatWasTooMuch) {
   EXPECT_LE(soon, before + 0.03);
 }
 
-// Half of the limit leaves all, three quarters leave half, the limit leaves nothing.
 // Harm in proportion to the share, so noisy that it is looked at for eight seconds.
 TEST_F(ControllerTest, SettlesWithoutSwingingHoweverLongItLooks) {
   double lowest = 1;
@@ -154,6 +153,7 @@ TEST_F(ControllerTest, DoesNotDoubleWhereNoiseMayHideHarm) {
   EXPECT_LE(pass(seconds(5), {noisy}).share, 0.25);
 }
 
+// Half of the limit leaves all, three quarters leave half, the limit leaves nothing.
 TEST_F(ControllerTest, LetsABudgetCapTheShareInAStraightLine) {
   somebody_ = false;
   const auto at = [&](double level) {
