@@ -37,7 +37,7 @@ Chaos::Chaos(PostgresServer& server, const TortureCase& tested, int kills, std::
 std::string Chaos::failpoints() {
   std::string rules = tested_.without;
   const auto add = [&](const std::string& rule) { rules += (rules.empty() ? "" : ",") + rule; };
-  crash_is_planned_ = !is_spent() && chance(tested_.crash_at.empty() ? 50 : 90);
+  crash_is_planned_ = !is_spent() && (!tested_.crash_at.empty() || chance(50));
   if (crash_is_planned_) add(crash_point());
   // Between a read and its write, and between a commit and the look at the source that follows.
   add(delay("chunk.after_read", between(1, 20)));

@@ -141,4 +141,8 @@ Failures find_failures(const Tables& tables) {
   return failures;
 }
 
+std::int64_t count_rows(const Tables& tables) {
+  return std::stoll(Session(tables.source_url()).value("SELECT count(*) FROM items"));
+}
+
 }  // namespace backfill

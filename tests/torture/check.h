@@ -27,7 +27,8 @@ struct Failures {
   std::string display() const;
 };
 
-// For when nobody writes any more.
+// Both for when nobody writes any more.
 Failures find_failures(const Tables& tables);
+std::int64_t count_rows(const Tables& tables);  // of the source
 
 }  // namespace backfill

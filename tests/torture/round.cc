@@ -82,6 +82,7 @@ RoundReport play_round(PostgresServer& server, const TortureCase& tested,
   report.traffic = traffic.stop();
   if (job.state() != "complete") throw std::runtime_error("exit 0, but the run is " + job.state());
 
+  report.rows = count_rows(tables);
   report.failures = find_failures(tables);
   report.kills = chaos.counts();
   report.time = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -93,7 +94,7 @@ std::string describe_round(const TortureCase& tested, const RoundOptions& option
                            const RoundReport& report) {
   std::ostringstream line;
   line << tested.name << " seed=" << options.seed << " rows=" << options.rows
-       << " writes=" << report.traffic.writes << " repairs=" << report.traffic.repairs
+       << " left=" << report.rows << " writes=" << report.traffic.writes << " repairs=" << report.traffic.repairs
        << " kills: " << report.kills.display() << " resumes=" << report.resumes
        << " time=" << report.time.count() << "ms failures: " << report.failures.display();
   return line.str();

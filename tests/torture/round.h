@@ -29,6 +29,7 @@ struct RoundReport {
   TrafficReport traffic;
   KillCounts kills;
   int resumes = 0;
+  std::int64_t rows = 0;  // of the source at the end, each of which was compared
   Failures failures;
   std::chrono::milliseconds time{0};
 };

@@ -19,7 +19,7 @@ enum class Place {
 
 enum class Habit {
   everything,     // inserts, updates and deletes; the target is written by upsert and delete
-  existing_rows,  // updates and deletes of rows that are there; the target is never inserted into
+  existing_rows,  // updates of rows that are there, deletes of some; nothing is inserted
 };
 
 struct TortureCase {

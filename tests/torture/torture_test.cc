@@ -41,8 +41,10 @@ TortureServer& torture() {
 }
 [[maybe_unused]] const auto& registered = torture();
 
+constexpr std::int64_t rows = 1500;
+
 RoundReport play(const TortureCase& tested) {
-  const RoundOptions options{.rows = 1500, .kills = 5, .seed = new_seed()};
+  const RoundOptions options{.rows = rows, .kills = 5, .seed = new_seed()};
   std::cout << tested.name << " seed=" << options.seed << std::endl;
   const RoundReport report = play_round(torture().server(), tested, options);
   std::cout << describe_round(tested, options, report) << std::endl;
@@ -65,6 +67,7 @@ TEST_P(LiveWritesAndKills, LoseDoubleAndReviveNothing) {
   EXPECT_EQ(report.failures.display(), "none")
       << ::testing::PrintToString(report.failures.examples);
   EXPECT_GT(report.traffic.writes, 0);
+  EXPECT_GT(report.rows, rows / 3) << "too few are left to be compared";
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, LiveWritesAndKills,
@@ -75,9 +78,8 @@ INSTANTIATE_TEST_SUITE_P(Of, LiveWritesAndKills,
 class WithoutProtection : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(WithoutProtection, FailuresAreFound) {
-  // What must go wrong takes a moment that a short round may not meet: on a slow machine four in
-  // five do not.
-  constexpr int tries = 25;
+  // What must go wrong takes a moment that a short round may not meet.
+  constexpr int tries = 5;
   std::int64_t found = 0;
 
   for (int i = 0; i < tries && found == 0; ++i) {

@@ -81,10 +81,11 @@ std::int64_t Writer::pick_id() {
 // In REPEATABLE READ and above a transaction that deletes a row whose copy it cannot see leaves
 // that copy behind: the limit that README.md states. So such a transaction deletes nothing here.
 std::optional<RowWrite> Writer::pick_write(std::int64_t id, bool is_there) {
-  const bool may_insert = tables_.tested().habit == Habit::everything;
+  const bool comes_back = tables_.tested().habit == Habit::everything;
+  if (!is_there && !comes_back) return std::nullopt;
   const bool may_delete =
-      tables_.is_in_place() || !form_.in_one_transaction || !form_.is_serializable;
-  if (!is_there && !may_insert) return std::nullopt;
+      (tables_.is_in_place() || !form_.in_one_transaction || !form_.is_serializable) &&
+      (comes_back || Tables::may_go_for_good(id));
   RowWrite write{RowWrite::Kind::update, id, book_.next_version()};
   if (!is_there) {
     write.kind = RowWrite::Kind::insert;
