@@ -61,7 +61,7 @@ SMOKE = Mode("smoke", repetitions=1, rows=100_000, hot_rows=5_000, pgbench_scale
              fault_repetitions=1, idle_s=1, idle_repetitions=1)
 
 QUICK = Mode("quick", repetitions=4, rows=3_000_000, hot_rows=100_000, pgbench_scale=20,
-             cold_scale=40, knee_runs=2, knee_run_s=4, short_s=3, rule_s=4, long_s=12, each=3,
+             cold_scale=40, knee_runs=2, knee_run_s=4, short_s=3, rule_s=4, long_s=25, each=3,
              rules=0, sweep=(Fixed(250, 8), Fixed(250, 50)), phase_s=12, step_subjects=2,
              step_repetitions=1, trace_s=60,
              day_sweep=tuple(Fixed(250, spacing) for spacing in (8, 30, 100)), fault_s=15,

@@ -16,6 +16,9 @@ constexpr double kDoublingSeconds = 1;       // of a slow start
 constexpr double kSlowStartEnds = 0.75;      // of the limit; or where the noise may hide that
 constexpr double kGrowthSeconds = 30;        // from nothing to all, far below the limit
 constexpr double kGrowthNearTooMuch = 0.25;  // of that pace, near the share that was too much
+constexpr double kNearTooMuch = 0.9;         // of that share
+constexpr double kAimSeconds = 4;  // to where harm would be at its limit, were noise against us
+constexpr double kAgainstUs = 1.5;  // standard errors; more are once in fifteen times
 constexpr Duration kTooMuchFor = seconds(30);
 constexpr double kShrinkGain = 0.4;  // of the overshoot, a second
 constexpr double kPanicLevel = 3;    // times the limit: half at once
@@ -140,6 +143,7 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
     steering_ = {level, signal.reading.signal, signal.reading.reason};
   }
   smooth(level, noise, is_of_ours, passed);
+  if (is_of_ours) noise_most *= share_ / seen_share_;
   if (is_surge) level_ = std::max(level_, 1.0);  // so many are believed at once
 
   if (is_long_stale) {
@@ -154,16 +158,26 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
     starts_slowly_ = false;
     shrink(1 - part, now);
   } else if (!is_stale && readings.busy >= kUnused * share_) {
-    if (level_ >= kSlowStartEnds || level_ + noise_most > 1) starts_slowly_ = false;
-    if (starts_slowly_) {
-      share_ *= std::exp2(passed / kDoublingSeconds);
-    } else {
-      const bool is_near = share_ > 0.9 * too_much_ && now - too_much_at_ < kTooMuchFor;
-      share_ += passed / kGrowthSeconds * std::min(1.0, (1 - level_) / 0.5) *
-                (is_near ? kGrowthNearTooMuch : 1);
-    }
+    grow(is_of_ours, noise_most, passed, now);
   }
   share_ = std::clamp(share_, kShareMin, 1.0);
+}
+
+// As fast as it is known to be harmless: harm that is ours is in proportion to the share, so it is
+// known at which share it would reach its limit.
+void Controller::grow(bool is_of_ours, double noise, double passed, TimePoint now) {
+  const double doubling = share_ * (std::exp2(passed / kDoublingSeconds) - 1);
+  if (level_ >= kSlowStartEnds || level_ + noise > 1) starts_slowly_ = false;
+  if (starts_slowly_) {
+    share_ += doubling;
+    return;
+  }
+  const double most = now - too_much_at_ < kTooMuchFor ? kNearTooMuch * too_much_ : 1;
+  const double step = passed / kGrowthSeconds * std::min(1.0, (1 - level_) / 0.5) *
+                      (share_ > most ? kGrowthNearTooMuch : 1);
+  const double worst = std::max(level_ + kAgainstUs * noise, 1e-3);
+  const double aim = is_of_ours ? std::min(share_ / worst, most) : 0;
+  share_ += std::max(step, std::min(doubling, (aim - share_) * passed / kAimSeconds));
 }
 
 // The noisier, the longer is looked before it is believed. What we do to others by running for so

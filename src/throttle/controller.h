@@ -4,7 +4,8 @@
 // the time among it, decides all; so it is tested against tables and a simulated server.
 //
 //   nobody else is there         full share
-//   a steering level below 1     the share grows, slowly where it was too much of late
+//   a steering level below 1     the share grows: fast to where the level may be 1 if noise hides
+//                                harm, then slowly, more so where it was too much of late
 //   a steering level above 1     the share shrinks by what it is above, at most to half a step
 //   a surge                      half the share at once, and again each half second it lasts
 //   a budget from half on        caps the share, in a straight line to its limit
@@ -89,6 +90,7 @@ class Controller {
 
   void smooth(double level, double noise, bool is_of_ours, double passed);
   void steer(const Readings& readings, double seconds, TimePoint now);
+  void grow(bool is_of_ours, double noise, double passed, TimePoint now);
   static double cap(const Readings& readings, const Reading*& tightest);
   void hold_and_free(const Readings& readings, TimePoint now);
   void hold(const Signal& signal, TimePoint now);

@@ -153,6 +153,23 @@ TEST_F(ControllerTest, DoesNotDoubleWhereNoiseMayHideHarm) {
   EXPECT_LE(pass(seconds(5), {noisy}).share, 0.25);
 }
 
+// What ended the doubling may have been chance; what is known since leads on as fast as it is sure.
+TEST_F(ControllerTest, GoesOnToWhereHarmWouldBeAtItsLimit) {
+  const auto pass_with_noise = [&](double level, double noise, int steps) {
+    for (int step = 0; step < steps; ++step) {
+      Signal harm = signal(SignalKind::steering, "commit_latency", level * share_);
+      harm.noise = noise * share_;
+      harm.is_of_ours = true;
+      pass(milliseconds(200), {harm});
+    }
+  };
+  pass_with_noise(10, 20, 5);
+  EXPECT_LE(share_, 0.1);
+
+  pass_with_noise(0.5, 0.5, 50);
+  EXPECT_GE(share_, 0.6);
+}
+
 // Half of the limit leaves all, three quarters leave half, the limit leaves nothing.
 TEST_F(ControllerTest, LetsABudgetCapTheShareInAStraightLine) {
   somebody_ = false;
