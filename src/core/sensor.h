@@ -1,8 +1,8 @@
 // core/sensor.h
 //
 // What a run looks at to leave others alone: signals with limits of their own, and a probe of
-// what others feel. Each belongs to one thread and has a connection of its own; only cancel() may
-// come from another. All calls throw Error; after Error(retry) call reconnect().
+// what others feel. Each belongs to one thread and has a connection of its own; only cancel() and
+// presumed() may come from another. All calls throw Error; after Error(retry) call reconnect().
 
 #pragma once
 
@@ -39,6 +39,8 @@ class Sensor {
   // Asked for by the user: as long as it cannot be read, there is a pause.
   virtual bool is_required() const { return false; }
   virtual std::vector<Reading> read() = 0;
+  // While it cannot be read: what may be by now, from what was read last. None: nobody can say.
+  virtual std::vector<Reading> presumed() const { return {}; }
   virtual void reconnect() = 0;
   virtual void cancel() noexcept = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <map>
 
 #include "postgres/gauges.h"
@@ -21,7 +22,7 @@ double seconds_of(steady_clock::duration duration) {
 }
 
 // By time or by bytes, whichever is nearer to its limit.
-Reading lag_reading(const std::string& replica, double lag_s, double lag_bytes,
+Reading lag_reading(const std::string& remark, double lag_s, double lag_bytes,
                     const LagLimits& limits) {
   const double limit_s = seconds_of(limits.time);
   const double by_time = lag_s / limit_s;
@@ -33,7 +34,7 @@ Reading lag_reading(const std::string& replica, double lag_s, double lag_bytes,
                        ? against_limit("replica lag", lag_s, limit_s, "s")
                        : against_limit("replica lag", lag_bytes / kMebibyte,
                                        static_cast<double>(limits.bytes) / kMebibyte, " MiB");
-  if (!replica.empty()) reading.reason += fmt::format(" ({})", replica);
+  if (!remark.empty()) reading.reason += fmt::format(" ({})", remark);
   return reading;
 }
 
@@ -116,12 +117,16 @@ class ReplicaSensor : public Sensor {
                   "look how far a replica of throttle.replicas is: it is no replica; name standbys "
                   "of the target there");
     }
-    const auto lag = history_->lag(now.integer(0, 0), steady_clock::now());
-    const auto written = history_->position();
-    if (!lag || !written) return {};
     const double told = now.is_null(0, 1) ? 0 : std::stod(now.text(0, 1));
-    const auto behind = static_cast<double>(*written - now.integer(0, 0));
-    return {lag_reading("", worst(*lag, told), behind, lag_max_)};
+    replayed_ = now.integer(0, 0);
+    return readings(replayed_, told, "");
+  }
+
+  // One that cannot be asked is still as far as it was.
+  std::vector<Reading> presumed() const override {
+    const std::int64_t replayed = replayed_;
+    if (replayed < 0) return {};
+    return readings(replayed, 0, "it does not answer");
   }
 
   void reconnect() override {
@@ -138,11 +143,21 @@ class ReplicaSensor : public Sensor {
   }
 
  private:
+  std::vector<Reading> readings(std::int64_t replayed, double told,
+                                const std::string& remark) const {
+    const auto lag = history_->lag(replayed, steady_clock::now());
+    const auto written = history_->position();
+    if (!lag || !written) return {};
+    const auto behind = static_cast<double>(*written - replayed);
+    return {lag_reading(remark, worst(*lag, told), behind, lag_max_)};
+  }
+
   const std::string url_;
   const std::string job_;
   const std::shared_ptr<const WalHistory> history_;
   const LagLimits lag_max_;
-  std::mutex mutex_;  // guards connection_ against cancel()
+  std::atomic<std::int64_t> replayed_ = -1;  // a position; none yet
+  std::mutex mutex_;                         // guards connection_ against cancel()
   std::unique_ptr<PgConnection> connection_;
 };
 

@@ -17,7 +17,7 @@ constexpr double kSlowStartEnds = 0.75;      // of the limit; or where the noise
 constexpr double kGrowthSeconds = 30;        // from nothing to all, far below the limit
 constexpr double kGrowthNearTooMuch = 0.25;  // of that pace, near the share that was too much
 constexpr double kNearTooMuch = 0.9;         // of that share
-constexpr double kAimSeconds = 4;  // to where harm would be at its limit, were noise against us
+constexpr double kAimSeconds = 4;   // to where harm would be at its limit, were noise against us
 constexpr double kAgainstUs = 1.5;  // standard errors; more are once in fifteen times
 constexpr Duration kTooMuchFor = seconds(30);
 constexpr double kShrinkGain = 0.4;  // of the overshoot, a second
@@ -129,8 +129,9 @@ void Controller::steer(const Readings& readings, double passed, TimePoint now) {
   bool is_long_stale = false;
   bool is_surge = false;
   for (const Signal& signal : readings.signals) {
+    is_stale |= signal.age > kStaleGrowth && (is_steering(signal) || signal.is_required);
     if (!is_steering(signal)) continue;
-    is_stale |= signal.age > kStaleGrowth || !signal.is_known;
+    is_stale |= !signal.is_known;
     is_long_stale |= signal.age > kStale;
     if (signal.is_known && !known_since_) known_since_ = now;
     is_surge |= signal.is_surge && signal.age <= kStaleGrowth;

@@ -24,6 +24,7 @@ constexpr Duration kProbeInterval = milliseconds(100);
 constexpr Duration kProbeIntervalInHurry = milliseconds(25);  // while too little is known
 constexpr Duration kBatchAwaited = milliseconds(200);
 constexpr double kRestAfterProbe = 9;  // times as long as it took, on a server that is slow to tell
+constexpr Duration kUnheardOf = seconds(1);  // a sensor: what it would say is presumed
 constexpr Duration kReconnectMin = milliseconds(200);
 constexpr Duration kReconnectMax = seconds(5);
 constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are not felt any more
@@ -293,6 +294,9 @@ Readings LoadWatch::readings(TimePoint now) {
       if (!limits_.enabled && !reading.frees_at_once) continue;
       all.signals.push_back({.reading = reading, .age = age, .is_required = true});
     }
+    if (age <= kUnheardOf || !limits_.enabled) continue;
+    for (const Reading& reading : watched.sensor->presumed())
+      all.signals.push_back({.reading = reading, .is_required = true});
   }
   if (!limits_.enabled) return all;
   for (const WatchedProbe& watched : probes_) {

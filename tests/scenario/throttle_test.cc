@@ -262,6 +262,23 @@ TEST_F(ReplicaTest, PausesWhileANamedReplicaCannotBeAsked) {
   EXPECT_EQ(end_of(job, run).exit_code, 0);
 }
 
+// What it lags is known from where it was, before the pause for what is not known at all.
+TEST_F(ReplicaTest, PausesAtTheLimitOfOneThatDoesNotAnswerAnyMore) {
+  const JobOnDisk job =
+      this->job({{"throttle.replicas", "[" + toml_string(standby_->url()) + "]"}});
+  Program run = job.start();
+  ASSERT_TRUE(wait_until(
+      [&] { return job.status().value("signals", Json::object()).contains("replica_lag"); }));
+
+  standby_->stop("immediate");
+  ASSERT_TRUE(wait_until([&] { return job.state() == "paused"; }));
+  EXPECT_TRUE(is_paused_for_lag(job, "s >= 2s (it does not answer)"))
+      << job.status()["reason"].get<std::string>();
+  standby_->start();
+
+  EXPECT_EQ(end_of(job, run).exit_code, 0);
+}
+
 // Each batch waits a little, so that there is time to change it.
 constexpr const char* kSlowly = "chunk.after_read=delay(50ms)";
 

@@ -249,6 +249,16 @@ TEST_F(ControllerTest, DoesNotGrowBlindAndSlowsDownWhenItStaysSo) {
   EXPECT_LE(pass(seconds(30), {latency}).share, 0.051);
 }
 
+TEST_F(ControllerTest, DoesNotGrowWhileABudgetIsNotReadEither) {
+  Signal lag = signal(SignalKind::budget, "replica_lag", 0);
+  lag.is_required = true;
+  pass(seconds(2), {lag});
+  const double before = share_;
+  lag.age = seconds(5);
+
+  EXPECT_EQ(pass(seconds(5), {lag}).share, before);
+}
+
 TEST_F(ControllerTest, WindsNothingUpWhileABudgetCaps) {
   pass(seconds(30), {});
   pass(seconds(5), {signal(SignalKind::budget, "replica_lag", 0.95)});
