@@ -74,6 +74,17 @@ TEST_F(ContrastTest, ForgetsWhatIsOld) {
   EXPECT_FALSE(contrast_.is_known(now_ + seconds(120)));
 }
 
+TEST(ContrastOfAPart, IsNotSureThatNoneIsSlowBecauseNoneOfFewWas) {
+  Contrast slow_ones(0.02);
+  const TimePoint now{seconds(1000)};
+  for (int i = 0; i < 20; ++i) {
+    slow_ones.add(0, true, now);
+    slow_ones.add(0, false, now);
+  }
+
+  EXPECT_GE(slow_ones.harm(1, now).error, 1);
+}
+
 TEST(Surge, IsOnWhileSixOfTheLastEightAreSlow) {
   Surge surge;
   for (int i = 0; i < 5; ++i) surge.add(1.1);

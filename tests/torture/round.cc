@@ -94,9 +94,10 @@ std::string describe_round(const TortureCase& tested, const RoundOptions& option
                            const RoundReport& report) {
   std::ostringstream line;
   line << tested.name << " seed=" << options.seed << " rows=" << options.rows
-       << " left=" << report.rows << " writes=" << report.traffic.writes << " repairs=" << report.traffic.repairs
-       << " kills: " << report.kills.display() << " resumes=" << report.resumes
-       << " time=" << report.time.count() << "ms failures: " << report.failures.display();
+       << " left=" << report.rows << " writes=" << report.traffic.writes
+       << " repairs=" << report.traffic.repairs << " kills: " << report.kills.display()
+       << " resumes=" << report.resumes << " time=" << report.time.count()
+       << "ms failures: " << report.failures.display();
   return line.str();
 }
 
