@@ -115,7 +115,7 @@ def _yielded(scenario):
     words = f"{median(seen):.1f} (most {max(seen):.1f})" if seen else ""
     if never:
         words += f"{'; ' if words else ''}{never} of {len(times)} never"
-    return Goal("step", "s after the step until it had given way", words,
+    return Goal("step", "s after the step until the rate was below 20 % of before", words,
                 f"≤ {YIELD_MOST_S:g}",
                 (never == 0 and median(seen) <= YIELD_MOST_S) if times else None)
 

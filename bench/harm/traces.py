@@ -3,10 +3,7 @@
 from bisect import bisect_left
 from statistics import median
 
-# Given way is at the pace that the new load leaves, and at half of the rate before a step at most;
-# a fifth of that is low enough in any case.
-YIELD_SHARE_MOST, YIELD_SHARE_LEAST = 0.5, 0.2
-YIELD_MARGIN = 1.2
+YIELD_SHARE = 0.2  # of the rate before a step: given way
 LOOK_BACK_S = 0.5
 AT_FULL_SPEED = 0.95
 LAG_LIMIT_S = 10.0  # throttle.max_replica_lag where the job says nothing
@@ -42,7 +39,7 @@ def phase_rows(scenario):
 
 
 def yield_times(scenario):
-    """For each step up, in each run of ours: seconds until it had given way.
+    """For each step up, in each run of ours: seconds until the rate was below a fifth of before.
 
     None where that did not happen within the phase.
     """
@@ -52,10 +49,7 @@ def yield_times(scenario):
             series = episode["series"]
             before = rate_between(series, max(0, begin - min(5, begin / 2)), begin)
             if before > 0:
-                left = rate_between(series, begin + length / 2, begin + length)
-                least, most = YIELD_SHARE_LEAST * before, YIELD_SHARE_MOST * before
-                given_way = min(max(least, YIELD_MARGIN * left), most)
-                found.append(_first(series, begin, begin + length, given_way))
+                found.append(_first(series, begin, begin + length, YIELD_SHARE * before))
     return found
 
 
