@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections import deque
 from dataclasses import dataclass
+from statistics import fmean
 
 from comparison.errors import BenchError
 from comparison.lifetime import bound_to_us
@@ -96,13 +97,13 @@ class Foreground:
         self._samples.clear()
 
     def windows(self, began, seconds):
-        """[second, transactions, p50, p95, p99, longest] in ms, of each whole second."""
+        """[second, transactions, p50, p95, p99, longest, mean] in ms, of each whole second."""
         due = [[] for _ in range(int(seconds))]
         for at, latency in self._samples:
             second = math.floor(at - began)
             if 0 <= second < len(due):
                 due[second].append(latency)
-        return [[second, len(found), *(round(value, 3) for value in quantiles(found))]
+        return [[second, len(found), *(round(value, 3) for value in (*quantiles(found), fmean(found)))]
                 for second, found in enumerate(due) if found]
 
     def _check(self):

@@ -6,10 +6,10 @@ from statistics import median
 from comparison import layout
 from harm import goals, summary, traces
 from harm.goals import interval
-from harm.summary import P50, P95, P99
+from harm.summary import MEAN, P50, P95, P99
 
 HEAD = ("beside the users", "windows", "p50 ms", "p95 ms", "p99 ms", "p50 to none", "p95 to none",
-        "p99 to none", "told apart", "krows/s", "to best fixed")
+        "p99 to none", "told apart", "mean to none", "krows/s", "to best fixed", "by the mean")
 GOAL_HEAD = ("scenario", "ours", "figure", "to reach", "")
 PHASE_HEAD = ("phase", "p99 ms, none", "p99 ms, ours", "ratio", "ours krows/s")
 
@@ -39,7 +39,8 @@ def heading(results):
         "p50, p95 and p99 are medians over one-second windows, from when a transaction was due; "
         "in parentheses 95 % intervals from drawing repetitions anew. \"Told apart\" says whether "
         "the interval of the p99 excludes that of the users alone. \"To best fixed\" is the rate "
-        "as a part of what fixed settings, or a mixture of two of them, reach at the same p99.")
+        "as a part of what fixed settings, or a mixture of two of them, reach at the same p99; "
+        "\"by the mean\" at the same mean.")
     return "\n".join(lines)
 
 
@@ -77,8 +78,9 @@ def _cells(row):
                for place in (P50, P95, P99)]
     inflation = [interval(row.inflation.get(place)) for place in (P50, P95, P99)]
     rate = f"{row.rows_per_s.value / 1000:,.1f}" if row.rows_per_s and row.kind != "none" else ""
-    return (row.name, str(row.windows), *latency, *inflation, _apart(row), rate,
-            interval(row.share_of_best))
+    return (row.name, str(row.windows), *latency, *inflation, _apart(row),
+            interval(row.inflation.get(MEAN)), rate, interval(row.share_of_best),
+            interval(row.share_of_best_by_mean))
 
 
 def _apart(row):

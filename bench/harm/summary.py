@@ -13,7 +13,7 @@ from statistics import geometric_mean, median
 
 from harm.traces import rows_at
 
-P50, P95, P99, LONGEST = 2, 3, 4, 5  # places in a window
+P50, P95, P99, LONGEST, MEAN = 2, 3, 4, 5, 6  # places in a window; older files have no mean
 ORDER = {"none": 0, "check": 0, "ours": 1, "later": 1, "variant": 2, "unthrottled": 3, "rule": 4,
          "fixed": 5}
 DRAWS = 1000
@@ -42,7 +42,8 @@ class Row:
     windows: int
     latency: dict = field(default_factory=dict)  # P50, … to a Figure, in ms
     inflation: dict = field(default_factory=dict)  # P50, … to a Figure
-    share_of_best: Figure | None = None  # of fixed settings, at the same inflation
+    share_of_best: Figure | None = None  # of fixed settings, at the same inflation of the p99
+    share_of_best_by_mean: Figure | None = None
 
 
 def rows_of(scenario):
@@ -51,7 +52,9 @@ def rows_of(scenario):
     rows = [taken.row(name) for name in taken.names]
     ours = [row for row in rows if row.kind in ("ours", "later", "variant", "rule")]
     for row in ours:
-        row.share_of_best = taken.share_of_best(row.name)
+        row.share_of_best = taken.share_of_best(row.name, P99)
+        if MEAN in row.inflation:
+            row.share_of_best_by_mean = taken.share_of_best(row.name, MEAN)
     return sorted(rows, key=lambda row: (ORDER[row.kind], -row.rows_per_s.value
                                          if row.kind == "fixed" else 0, row.name))
 
@@ -81,9 +84,7 @@ class Taken:
                       (self._windows(name, number) for number in self._repetitions))
         row = Row(name, self._kinds[name], self._figure(lambda draw: self.rate(name, draw)),
                   windows)
-        for place in (P50, P95, P99):
-            if not windows:
-                continue
+        for place in self._places() if windows else ():
             row.latency[place] = self._figure(lambda draw: self._latency(name, draw, place))
             if self._quiet is not None and name != self._quiet:
                 row.inflation[place] = self._figure(
@@ -103,17 +104,18 @@ class Taken:
             self._cache[key] = self._inflation(name, draw, place)
         return self._cache[key]
 
-    def share_of_best(self, name):
-        """The rate as a part of the best fixed setting's at the same p99 inflation."""
+    def share_of_best(self, name, place):
+        """The rate as a part of the best fixed setting's at the same inflation."""
         if len(self._fixed) < 2 or self._quiet is None:
             return None
-        return self._figure(lambda draw: self._share_of_best(name, draw))
+        return self._figure(lambda draw: self._share_of_best(name, draw, place))
 
-    def frontier(self, draw=None):
+    def frontier(self, draw=None, place=P99):
         """The upper hull of the fixed settings, from no work and no harm upwards: what any mixture
         of two of them would reach lies on or below it."""
         draw = draw or self._repetitions
-        points = [(self.inflation(name, draw), self.rate(name, draw)) for name in self._fixed]
+        points = [(self.inflation(name, draw, place), self.rate(name, draw))
+                  for name in self._fixed]
         hull = [(1.0, 0.0)]
         for inflation, rate in sorted(point for point in points if None not in point):
             point = (max(inflation, 1.0), rate)
@@ -140,12 +142,19 @@ class Taken:
         self._add(dict(episode, subject=f"{episode['subject']}, from second {START_S}",
                        kind="later", skip=START_S, rows=rows, seconds=series[-1][0] - START_S))
 
-    def _share_of_best(self, name, draw):
-        inflation, rate = self.inflation(name, draw), self.rate(name, draw)
+    def _share_of_best(self, name, draw, place):
+        inflation, rate = self.inflation(name, draw, place), self.rate(name, draw)
         if inflation is None or rate is None:
             return None
-        best = rate_at(self.frontier(draw), inflation)
+        best = rate_at(self.frontier(draw, place), inflation)
         return rate / best if best else None
+
+    def _places(self):
+        every = (window for by_repetition in self._episodes.values()
+                 for episodes in by_repetition.values() for episode in episodes
+                 for window in episode["windows"])
+        has_mean = all(len(window) > MEAN for window in every)
+        return (P50, P95, P99, MEAN) if has_mean else (P50, P95, P99)
 
     def _windows(self, name, number):
         return [window for episode in self._episodes[name].get(number, [])
