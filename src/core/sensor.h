@@ -50,6 +50,7 @@ struct ForegroundSample {
   bool is_somebody_there = true;         // in the last second or so
   std::optional<double> active;          // sessions at work right now; none where nobody tells
   std::optional<double> commit_seconds;  // of a small transaction; none where that is not allowed
+  int backfills = 1;                     // that are at work on the server, this one counted
 };
 
 // How far a replica may be behind.
@@ -75,6 +76,8 @@ class ForegroundProbe {
   virtual std::string name() const = 0;
   // So many samples without anybody tell that nobody is there; until then somebody may be.
   virtual int samples_to_tell() const { return 3; }
+  // Whether batches of ours may run now: other backfills count those that are at work.
+  virtual void tell_at_work(bool /*is_at_work*/) {}
   virtual ForegroundSample sample() = 0;
   virtual void reconnect() = 0;
   virtual void cancel() noexcept = 0;

@@ -1,5 +1,7 @@
 #include "postgres/foreground_probe.h"
 
+#include <algorithm>
+
 namespace backfill {
 namespace {
 
@@ -16,6 +18,20 @@ constexpr const char* others =
     "= 'client backend' AND a.pid <> pg_catalog.pg_backend_pid() AND a.application_name NOT LIKE "
     "'backfill:%'";
 
+// One that is new begins slowly, so it need not be known at once.
+constexpr std::chrono::seconds between_counts{1};
+
+// Held by each backfill that is at work; of any database of the server.
+constexpr const char* begin_work =
+    "SELECT pg_catalog.pg_advisory_lock_shared(pg_catalog.hashtextextended('backfill at work', 0))";
+constexpr const char* end_work =
+    "SELECT "
+    "pg_catalog.pg_advisory_unlock_shared(pg_catalog.hashtextextended('backfill at work', 0))";
+constexpr const char* backfills =
+    "SELECT count(*) FROM pg_catalog.pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND "
+    "l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = "
+    "pg_catalog.hashtextextended('backfill at work', 0)";
+
 constexpr const char* small_commit =
     "SELECT pg_catalog.pg_logical_emit_message(true, 'backfill', '')";
 
@@ -31,7 +47,9 @@ void PostgresForegroundProbe::reconnect() {
   made->attempt("look at others' load");
   // Plans and parses once.
   made->command(std::string("PREPARE others AS ") + others);
+  made->command(std::string("PREPARE backfills AS ") + backfills);
   changed_.reset();
+  is_told_at_work_ = false;
   may_commit_ = !made->query("SELECT pg_catalog.pg_is_in_recovery()").boolean(0, 0);
   const std::lock_guard lock(mutex_);
   connection_ = std::move(made);
@@ -40,6 +58,19 @@ void PostgresForegroundProbe::reconnect() {
 void PostgresForegroundProbe::cancel() noexcept {
   const std::lock_guard lock(mutex_);
   if (connection_) connection_->cancel();
+}
+
+void PostgresForegroundProbe::tell_at_work(bool is_at_work) {
+  if (is_at_work == is_told_at_work_ || !may_tell_) return;
+  connection_->attempt("tell other backfills whether this one is at work");
+  try {
+    connection_->query(is_at_work ? begin_work : end_work);
+    is_told_at_work_ = is_at_work;
+  } catch (const Error& error) {
+    // Of a role that may not call the function.
+    if (error.kind() != ErrorKind::stop) throw;
+    may_tell_ = false;
+  }
 }
 
 ForegroundSample PostgresForegroundProbe::sample() {
@@ -53,6 +84,8 @@ ForegroundSample PostgresForegroundProbe::sample() {
   const bool has_changed = changed_ && *changed_ != changed && !changed.empty();
   changed_ = changed;
   sample.is_somebody_there = active > 0 || now.integer(0, 1) > 0 || has_changed;
+  if (sample.is_somebody_there) count_backfills();
+  sample.backfills = backfills_;
   if (sample.is_somebody_there && may_commit_) {
     try {
       sample.commit_seconds = commit();
@@ -63,6 +96,14 @@ ForegroundSample PostgresForegroundProbe::sample() {
     }
   }
   return sample;
+}
+
+void PostgresForegroundProbe::count_backfills() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - counted_at_ < between_counts) return;
+  counted_at_ = now;
+  const std::int64_t at_work = connection_->query("EXECUTE backfills").integer(0, 0);
+  backfills_ = static_cast<int>(std::max<std::int64_t>(1, at_work));
 }
 
 double PostgresForegroundProbe::commit() {

@@ -4,10 +4,15 @@
 // law how long they take; and how long a commit takes, by one that writes a few bytes of log and
 // nothing else (pg_logical_emit_message: no table, no privilege, and no trace but in the log). A
 // read would see nothing of the harm that a writer does: most of it is in the commits.
+//
+// Backfills that are at work hold a shared advisory lock each, by which they count each other.
 
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/sensor.h"
@@ -21,12 +26,14 @@ class PostgresForegroundProbe : public ForegroundProbe {
   PostgresForegroundProbe(std::string url, std::string job, std::string server);
 
   std::string name() const override { return "others at the " + server_; }
+  void tell_at_work(bool is_at_work) override;
   ForegroundSample sample() override;
   void reconnect() override;
   void cancel() noexcept override;
 
  private:
   double commit();
+  void count_backfills();
 
   const std::string url_;
   const std::string job_;
@@ -35,6 +42,10 @@ class PostgresForegroundProbe : public ForegroundProbe {
   std::unique_ptr<PgConnection> connection_;
   bool may_commit_ = true;
   std::optional<std::string> changed_;  // when others last began or ended something
+  bool is_told_at_work_ = false;
+  bool may_tell_ = true;
+  int backfills_ = 1;
+  std::chrono::steady_clock::time_point counted_at_;
 };
 
 }  // namespace backfill

@@ -164,6 +164,7 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     // Others come at any time of a batch, not when it begins.
     if (awaits_batch) clock_.wait(duration_of(batch_seconds_ * part_of_batch(random)), stop);
     const Throttle::Activity before = throttle_.activity();
+    watched.probe->tell_at_work(throttle_.share() > 0);
     const TimePoint began = clock_.now();
     const ForegroundSample sample = watched.probe->sample();
     const TimePoint ended = clock_.now();
@@ -190,6 +191,7 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   const TimePoint now = clock_.now();
   watched.sampled_at = now;
   if (sample.is_somebody_there) watched.somebody_at = now;
+  watched.backfills = sample.backfills;
   ++watched.samples;
   // At first nobody was seen, and nothing is known.
   const bool was_seen = watched.somebody_at != began_;
@@ -309,14 +311,17 @@ Readings LoadWatch::readings(TimePoint now) {
 
 void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Readings& all) const {
   if (!watched.is_somebody_there) return;
-  const auto add = [&](const char* signal, const Contrast& contrast, double limit,
-                       const std::string& words) {
+  // Each of several backfills does its part of the harm that is allowed.
+  const auto add = [&](const char* signal, const Contrast& contrast, double of_all,
+                       std::string words) {
     const Contrast::Harm harm = contrast.harm(busy_, now);
+    const double limit = of_all / watched.backfills;
+    if (watched.backfills > 1) words += fmt::format("; {} backfills at work", watched.backfills);
     Reading reading;
     reading.signal = signal;
     reading.kind = SignalKind::steering;
     reading.level = std::max(0.0, harm.increase / limit);
-    reading.reason = words;
+    reading.reason = std::move(words);
     all.signals.push_back({.reading = reading,
                            .age = now - watched.sampled_at,
                            .noise = harm.error / limit,

@@ -65,6 +65,7 @@ class LoadWatch {
     bool shows_commits = false;
     bool shows_active = false;
     int samples = 0;
+    int backfills = 1;  // that share what others may lose
 
     // Whether all that it shows can be compared; growth waits for it.
     bool is_known(TimePoint now) const;

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <optional>
+#include <regex>
+#include <string>
 #include <thread>
 
 #include "../support/collecting_log.h"
@@ -58,6 +61,67 @@ class EvenProbe : public ForegroundProbe {
  private:
   WatchedClock& clock_;
 };
+
+// Somebody who feels a tenth more while batches of ours run, and several backfills.
+class SharedProbe : public ForegroundProbe {
+ public:
+  SharedProbe(const Throttle& throttle, int backfills)
+      : throttle_(throttle), backfills_(backfills) {}
+
+  std::string name() const override { return "users"; }
+  void tell_at_work(bool is_at_work) override { is_told_ = is_at_work; }
+  ForegroundSample sample() override {
+    EXPECT_TRUE(is_told_);
+    const bool with_us = throttle_.activity().under_way > 0;
+    ForegroundSample sample;
+    sample.active = with_us ? 2.2 : 2.0;
+    sample.backfills = backfills_;
+    return sample;
+  }
+  void reconnect() override {}
+  void cancel() noexcept override {}
+
+ private:
+  const Throttle& throttle_;
+  const int backfills_;
+  bool is_told_ = false;
+};
+
+// How near to its limit the harm is, as a part of the time that batches run; from the log.
+std::optional<double> level_while_busy(const CollectingLog& log) {
+  const std::regex step("busy=([0-9.]+) .*active_sessions=([0-9.]+)");
+  const std::vector<std::string> lines = log.lines();
+  std::smatch found;
+  if (lines.empty() || !std::regex_search(lines.back(), found, step)) return std::nullopt;
+  const double busy = std::stod(found[1]);
+  if (busy <= 0) return std::nullopt;
+  return std::stod(found[2]) / busy;
+}
+
+double level_beside(int backfills) {
+  SystemClock clock;
+  CollectingLog log;
+  Throttle throttle(0.05);
+  LoadWatch::Parts parts;
+  parts.probes.push_back(std::make_unique<SharedProbe>(throttle, backfills));
+  const std::jthread worker([&](const std::stop_token& stop) {
+    const milliseconds batch(5);
+    while (throttle.begin(stop)) {
+      clock.wait(batch, stop);
+      throttle.rest_after(batch, stop);
+    }
+  });
+  const LoadWatch watch(std::move(parts), {}, throttle, clock, log);
+  std::optional<double> level;
+  while (!(level = level_while_busy(log))) clock.wait(milliseconds(20), {});
+  return *level;
+}
+
+// A tenth more is half of what is allowed.
+TEST(LoadWatch, DoesItsPartOnlyOfTheHarmThatIsAllowed) {
+  EXPECT_NEAR(level_beside(1), 0.5, 0.25);
+  EXPECT_NEAR(level_beside(4), 2, 1);
+}
 
 // Growth waits for both of what a probe shows, and commits take more samples: 40 to tell which are
 // slow, then 8 without us and 8 with us.
