@@ -50,7 +50,12 @@ void WorkerPool::cancel() noexcept {
   }
 }
 
+// The first connects at once, so that what is wrong shows; the others when there is work for them,
+// as sessions that nobody needs cost a server that has others to serve.
 void WorkerPool::work(std::size_t worker, bool is_added) {
+  const bool is_first = worker == 0;
+  if (!is_first && !wiring_.throttle.wait_for_turn(stop_, static_cast<int>(worker)))
+    return wiring_.on_exit();
   try {
     const std::unique_ptr<ChunkRunner> runner = make_runner(is_added);
     if (!runner) return wiring_.on_exit();

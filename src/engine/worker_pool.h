@@ -21,7 +21,7 @@ namespace backfill {
 class WorkerPool {
  public:
   struct Wiring {
-    // Called once in each worker's thread; connects.
+    // Called once in each worker's thread, when its first turn has come; connects.
     std::function<std::unique_ptr<ChunkRunner>()> make_runner;
     BoundedQueue<Chunk>& chunks;
     Throttle& throttle;

@@ -86,7 +86,7 @@ class PgConnection {
   std::vector<PgResult> query_all(const std::string& sql);
   PgResult query(const std::string& sql, const PgParameters& parameters);
   // As query(), of one statement that is asked again and again: the server reads it once a session.
-  PgResult query_prepared(const std::string& sql, const PgParameters& parameters);
+  PgResult query_prepared(const std::string& sql, const PgParameters& parameters = {});
   void command(const std::string& sql) { query(sql); }
 
   // As query(), `sql` may hold several statements: the COPY is the last of them.

@@ -42,7 +42,7 @@ class LockWaitGauge : public PostgresGauge {
   std::vector<Reading> read(PgConnection& connection) override {
     // Servers before 14 do not say since when: there every wait that is seen counts.
     const bool tells_since = connection.server_version() >= 140000;
-    const PgResult waits = connection.query(fmt::format(
+    const PgResult waits = connection.query_prepared(fmt::format(
         fmt::runtime(sql_),
         tells_since ? "l.waitstart" : "pg_catalog.clock_timestamp() - interval '0.25 s'"));
     Reading reading;
@@ -72,7 +72,7 @@ class ArchiverGauge : public PostgresGauge {
   milliseconds interval() const override { return milliseconds(2000); }
 
   std::vector<Reading> read(PgConnection& connection) override {
-    const PgResult now = connection.query(
+    const PgResult now = connection.query_prepared(
         "SELECT CASE WHEN pg_catalog.current_setting('archive_mode') = 'off' OR "
         "pg_catalog.pg_is_in_recovery() OR a.last_archived_wal !~ '^[0-9A-F]{24}$' THEN NULL ELSE "
         "pg_catalog.div(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0'), "
@@ -98,7 +98,7 @@ class SlotGauge : public PostgresGauge {
 
   std::vector<Reading> read(PgConnection& connection) override {
     if (connection.server_version() < 130000) return {};
-    const PgResult slots = connection.query(
+    const PgResult slots = connection.query_prepared(
         "SELECT s.slot_name, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), "
         "s.restart_lsn)::bigint, s.safe_wal_size FROM pg_catalog.pg_replication_slots AS s WHERE "
         "NOT pg_catalog.pg_is_in_recovery() AND s.safe_wal_size IS NOT NULL AND s.wal_status <> "
@@ -128,7 +128,7 @@ class ConnectionGauge : public PostgresGauge {
   milliseconds interval() const override { return milliseconds(2000); }
 
   std::vector<Reading> read(PgConnection& connection) override {
-    const PgResult now = connection.query(
+    const PgResult now = connection.query_prepared(
         "SELECT s.setting::int, s.setting::int - (SELECT setting::int FROM pg_catalog.pg_settings "
         "WHERE name = 'superuser_reserved_connections') - (SELECT sum(numbackends) FROM "
         "pg_catalog.pg_stat_database) FROM pg_catalog.pg_settings AS s WHERE s.name = "
@@ -169,7 +169,7 @@ class DeadRowGauge : public PostgresGauge {
   milliseconds interval() const override { return milliseconds(5000); }
 
   std::vector<Reading> read(PgConnection& connection) override {
-    const PgResult now = connection.query(sql_);
+    const PgResult now = connection.query_prepared(sql_);
     if (now.rows() == 0 || !now.boolean(0, 2)) return {};
     const auto dead = static_cast<double>(now.integer(0, 0));
     const double limit = std::max(kRowsMin, kTriggersMax * std::stod(now.text(0, 1)));
@@ -191,7 +191,7 @@ class OldestTransactionGauge : public PostgresGauge {
   milliseconds interval() const override { return milliseconds(5000); }
 
   std::vector<Reading> read(PgConnection& connection) override {
-    const PgResult oldest = connection.query(
+    const PgResult oldest = connection.query_prepared(
         "SELECT extract(epoch FROM pg_catalog.clock_timestamp() - min(a.xact_start))::float8 FROM "
         "pg_catalog.pg_stat_activity AS a WHERE (a.backend_xmin IS NOT NULL OR a.backend_xid IS "
         "NOT NULL) AND a.application_name NOT LIKE 'backfill:%' AND coalesce(a.backend_type, "

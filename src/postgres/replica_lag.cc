@@ -52,7 +52,7 @@ class ReplicationGauge : public PostgresGauge {
   milliseconds interval() const override { return milliseconds(250); }
 
   std::vector<Reading> read(PgConnection& connection) override {
-    const PgResult rows = connection.query(
+    const PgResult rows = connection.query_prepared(
         "SELECT pg_catalog.pg_wal_lsn_diff(w.now, '0/0')::bigint, r.application_name, "
         "pg_catalog.pg_wal_lsn_diff(coalesce(r.replay_lsn, r.flush_lsn, r.sent_lsn), "
         "'0/0')::bigint, extract(epoch FROM r.replay_lag)::float8 FROM (SELECT CASE WHEN "

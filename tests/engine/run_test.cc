@@ -185,6 +185,18 @@ TEST_F(RunTest, TriesAgainWhereTheConnectionIsLostAtTheStart) {
   EXPECT_EQ(target_.values(), transformed_source());
 }
 
+// Half of two workers' time is one worker's.
+TEST_F(RunTest, ConnectsNoWorkerThatThereIsNoWorkFor) {
+  put_rows(100);
+  options_.workers = 2;
+  options_.throttle.share_max = 0.5;
+
+  const RunOutcome outcome = start();
+
+  EXPECT_EQ(outcome.state, RunState::complete) << outcome.reason;
+  EXPECT_EQ(script_.calls("make_runner_parts"), 1);
+}
+
 TEST_F(RunTest, FailsWhenAWorkerCannotStart) {
   put_rows(100);
   options_.workers = 1;
