@@ -68,7 +68,9 @@ void SlowValues::add(double value) {
   twentieth_ = sorted[sorted.size() * 19 / 20];
 }
 
-void Surge::add(double times) {
+void Surge::add(double times, TimePoint now) {
+  if (counted_at_ && now - *counted_at_ < kApart) return;
+  counted_at_ = now;
   const int counted = times > kFarTooSlow ? 2 : times > 1 ? 1 : 0;
   recent_.push_back(counted);
   slow_ += counted;

@@ -58,16 +58,19 @@ class SlowValues {
 // mean that is smoothed tells it seconds later. One that is many times too slow counts twice.
 class Surge {
  public:
-  // `times`: the sample in parts of what is slow.
-  void add(double times);
+  // `times`: the sample in parts of what is slow. Of those that follow within kApart the first
+  // counts: a machine that stalls for a moment is no surge.
+  void add(double times, TimePoint now);
   bool is_on() const { return slow_ >= kSlow; }
 
   // Of samples of which one in ten is slow, so many are by chance once in 40,000 times; of those of
   // which every other is, once in seven.
   static constexpr int kSlow = 6;
   static constexpr std::size_t kOf = 8;
+  static constexpr Duration kApart = std::chrono::milliseconds(50);
 
  private:
+  std::optional<TimePoint> counted_at_;
   std::deque<int> recent_;  // 0, 1 or 2 each
   int slow_ = 0;            // their sum
 };

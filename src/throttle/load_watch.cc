@@ -207,10 +207,7 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   if (!watched.slow.tenth()) return;
   const bool is_too_long = *sample.commit_seconds > too_long(watched);
   watched.commits.add(is_too_long ? 1 : 0, had_batches, now);
-  // A machine that stalls for a moment is no surge.
-  if (now - watched.surge_seen_at < kProbeInterval / 2) return;
-  watched.surge_seen_at = now;
-  watched.surge.add(*sample.commit_seconds / std::max(*watched.slow.tenth(), 1e-9));
+  watched.surge.add(*sample.commit_seconds / std::max(*watched.slow.tenth(), 1e-9), now);
 }
 
 void LoadWatch::steer(const std::stop_token& stop) {

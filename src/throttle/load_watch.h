@@ -57,7 +57,6 @@ class LoadWatch {
     SlowValues slow;                 // of commits without us
     Contrast commits{kTooLongElse};  // the part of them that takes too long
     Surge surge;                     // of slow ones
-    TimePoint surge_seen_at;
     Contrast active;
     TimePoint sampled_at;
     TimePoint somebody_at;

@@ -85,28 +85,43 @@ TEST(ContrastOfAPart, IsNotSureThatNoneIsSlowBecauseNoneOfFewWas) {
   EXPECT_GE(slow_ones.harm(1, now).error, 1);
 }
 
-TEST(Surge, IsOnWhileSixOfTheLastEightAreSlow) {
-  Surge surge;
-  for (int i = 0; i < 5; ++i) surge.add(1.1);
-  EXPECT_FALSE(surge.is_on());
-  surge.add(0.9);
-  surge.add(0.9);
-  surge.add(1.1);
-  EXPECT_TRUE(surge.is_on());
+class SurgeTest : public ::testing::Test {
+ protected:
+  void add(double times, Duration later = milliseconds(100)) {
+    now_ += later;
+    surge_.add(times, now_);
+  }
 
-  surge.add(0.9);
-  EXPECT_FALSE(surge.is_on());
+  TimePoint now_;
+  Surge surge_;
+};
+
+TEST_F(SurgeTest, IsOnWhileSixOfTheLastEightAreSlow) {
+  for (int i = 0; i < 5; ++i) add(1.1);
+  EXPECT_FALSE(surge_.is_on());
+  add(0.9);
+  add(0.9);
+  add(1.1);
+  EXPECT_TRUE(surge_.is_on());
+
+  add(0.9);
+  EXPECT_FALSE(surge_.is_on());
 }
 
-TEST(Surge, TakesThreeThatAreFarTooSlow) {
-  Surge surge;
-  for (int i = 0; i < 8; ++i) surge.add(0.5);
-  surge.add(20);
-  surge.add(20);
-  EXPECT_FALSE(surge.is_on());
+TEST_F(SurgeTest, TakesThreeThatAreFarTooSlow) {
+  for (int i = 0; i < 8; ++i) add(0.5);
+  add(20);
+  add(20);
+  EXPECT_FALSE(surge_.is_on());
 
-  surge.add(20);
-  EXPECT_TRUE(surge.is_on());
+  add(20);
+  EXPECT_TRUE(surge_.is_on());
+}
+
+TEST_F(SurgeTest, IsNoMomentInWhichAMachineStalls) {
+  for (int i = 0; i < 8; ++i) add(20, milliseconds(5));
+
+  EXPECT_FALSE(surge_.is_on());
 }
 
 TEST(SlowValues, ArePassedByOneInTenAndOneInTwenty) {
