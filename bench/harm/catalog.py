@@ -7,6 +7,7 @@ from harm.fault_scenarios import replica_lag, sensor_lost
 from harm.scenarios import (bursts, day, hot_rows, idle, lock_holder, quantum, steady, step, ticks,
                             two_at_once, verify)
 from harm.site import SiteKind
+from harm.sqlite_scenario import sqlite
 
 STANDARD = SiteKind("a server whose users' rows are in its cache")
 COLD = SiteKind("a server with 64 MB of shared_buffers", is_cold=True)
@@ -49,6 +50,8 @@ SCENARIOS = (
              sensor_lost),
     Scenario("replica_lag", "a standby's replay is paused, resumed, then the standby is gone",
              replica_lag, is_smoke=True),
+    Scenario("sqlite", "an application writes to the SQLite file that is copied within", sqlite,
+             is_smoke=True),
     Scenario("cold_50", "users' rows out of the server's cache, at 50 %",
              steady(0.5, is_swept=False), COLD),
     Scenario("cold_reads_50", "the same, users only read", steady(0.5, "reads", is_swept=False),

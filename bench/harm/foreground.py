@@ -97,14 +97,7 @@ class Foreground:
         self._samples.clear()
 
     def windows(self, began, seconds):
-        """[second, transactions, p50, p95, p99, longest, mean] in ms, of each whole second."""
-        due = [[] for _ in range(int(seconds))]
-        for at, latency in self._samples:
-            second = math.floor(at - began)
-            if 0 <= second < len(due):
-                due[second].append(latency)
-        return [[second, len(found), *(round(value, 3) for value in (*quantiles(found), fmean(found)))]
-                for second, found in enumerate(due) if found]
+        return windows_of(self._samples, began, seconds)
 
     def _check(self):
         process, words = self._layers[0]
@@ -151,6 +144,18 @@ class NoUsers:
 
     def windows(self, began, seconds):
         return []
+
+
+def windows_of(samples, began, seconds):
+    """[second, transactions, p50, p95, p99, longest, mean] in ms, of each whole second; of samples
+    (due, latency in ms)."""
+    due = [[] for _ in range(int(seconds))]
+    for at, latency in samples:
+        second = math.floor(at - began)
+        if 0 <= second < len(due):
+            due[second].append(latency)
+    return [[second, len(found), *(round(value, 3) for value in (*quantiles(found), fmean(found)))]
+            for second, found in enumerate(due) if found]
 
 
 def quantiles(values):

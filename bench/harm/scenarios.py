@@ -132,6 +132,7 @@ def play(stand, site, record, everyone, knee, base, layers, seconds, repetitions
         for repetition in stand.repetitions(record, repetitions):
             for subject in episodes.shuffled(stand.dice, everyone):
                 events = [(begin, more_users(length, share)) for begin, length, share in layers]
+                site.tidy_up()
                 episode = episodes.take(site, users, subject, seconds, events)
                 stand.keep(record, repetition, episode)
 

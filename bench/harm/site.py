@@ -66,6 +66,11 @@ class Site:
     def execute(self, *statements):
         return self.server.execute(DATABASE, *statements)
 
+    def tidy_up(self):
+        """What one subject leaves behind is not to be the next one's."""
+        self.execute("VACUUM pgbench_accounts, pgbench_branches, pgbench_tellers, pgbench_history",
+                     "CHECKPOINT")
+
     def look(self, query):
         """The rows of a query, on a connection that stays and that no throttle takes for a user."""
         if self._watch is None:
