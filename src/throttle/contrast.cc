@@ -12,7 +12,9 @@ namespace {
 constexpr Duration kMemoryWith = std::chrono::seconds(4);
 constexpr Duration kMemoryWithout = std::chrono::seconds(15);
 constexpr double kSamplesEnough = 8;
-constexpr double kOutlier = 6;  // times the mean without us: a machine that stalled tells nothing
+// Of a value that is many times the mean without us so much is counted: how long a machine stalls
+// says little, and makes a mean uncertain.
+constexpr double kOutlier = 3;
 
 constexpr double kFarTooSlow = 10;
 
@@ -65,7 +67,6 @@ void SlowValues::add(double value) {
   std::vector<double> sorted(recent_.begin(), recent_.end());
   std::sort(sorted.begin(), sorted.end());
   tenth_ = sorted[sorted.size() * 9 / 10];
-  twentieth_ = sorted[sorted.size() * 19 / 20];
 }
 
 void Surge::add(double times, TimePoint now) {
@@ -81,11 +82,8 @@ void Surge::add(double times, TimePoint now) {
 
 Contrast::Contrast() : with_(kMemoryWith), without_(kMemoryWithout) {}
 
-Contrast::Contrast(double without)
-    : fixed_(without), with_(kMemoryWith), without_(kMemoryWithout) {}
-
 void Contrast::add(double value, bool ours, TimePoint now) {
-  const bool has_base = !fixed_ && without_.samples(now) >= kSamplesEnough && without_.mean() > 0;
+  const bool has_base = without_.samples(now) >= kSamplesEnough && without_.mean() > 0;
   const double counted = has_base ? std::min(value, kOutlier * without_.mean()) : value;
   (ours ? with_ : without_).add(counted, now);
 }
@@ -98,13 +96,7 @@ bool Contrast::is_known(TimePoint now) const {
 Contrast::Harm Contrast::harm(double busy, TimePoint now) const {
   if (!is_known(now)) return {};
   const double base = without();
-  double variance = with_.variance_of_mean(now);
-  if (fixed_) {
-    // A part of few samples: that none of them is slow does not make it sure that none would be.
-    variance = std::max(variance, base * (1 - base) / with_.samples(now));
-  } else {
-    variance += without_.variance_of_mean(now);
-  }
+  const double variance = with_.variance_of_mean(now) + without_.variance_of_mean(now);
   return {busy * (with_.mean() / base - 1), busy * std::sqrt(variance) / base};
 }
 

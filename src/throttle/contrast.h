@@ -39,19 +39,15 @@ class RecentMean {
   double sum_squared_ = 0;
 };
 
-// What the slowest of recent values are beyond. None while there are too few of them to tell.
+// What one in ten of recent values is beyond. None while there are too few of them to tell.
 class SlowValues {
  public:
   void add(double value);
-  std::optional<double> tenth() const { return tenth_; }          // one in ten is beyond it,
-  std::optional<double> twentieth() const { return twentieth_; }  // one in twenty
-
-  static constexpr double kTwentieth = 0.05;
+  std::optional<double> tenth() const { return tenth_; }
 
  private:
   std::deque<double> recent_;
   std::optional<double> tenth_;
-  std::optional<double> twentieth_;
 };
 
 // Whether nearly all of the last samples are slow: load has gone up just now, whoever's it is. A
@@ -79,9 +75,6 @@ class Contrast {
  public:
   Contrast();
 
-  // What it is without us may be known already, as of a part of the samples that is fixed.
-  explicit Contrast(double without);
-
   // `ours`: a batch of ours ran meanwhile; without one, none did for a while.
   void add(double value, bool ours, TimePoint now);
 
@@ -91,7 +84,7 @@ class Contrast {
   double samples_without(TimePoint now) const { return without_.samples(now); }
 
   double with() const { return with_.mean(); }
-  double without() const { return fixed_ ? *fixed_ : without_.mean(); }
+  double without() const { return without_.mean(); }
 
   struct Harm {
     double increase = 0;  // 0.2: a fifth worse for others, over all their time
@@ -101,7 +94,6 @@ class Contrast {
   Harm harm(double busy, TimePoint now) const;
 
  private:
-  const std::optional<double> fixed_;
   RecentMean with_;
   RecentMean without_;
 };

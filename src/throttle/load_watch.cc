@@ -23,6 +23,8 @@ constexpr Duration kGiveWayEvery = seconds(1);
 constexpr Duration kProbeInterval = milliseconds(100);
 constexpr Duration kProbeIntervalInHurry = milliseconds(25);  // while too little is known
 constexpr Duration kBatchAwaited = milliseconds(200);
+constexpr double kPartWithout = 0.35;  // of samples; how others fare without us is kept for longer
+constexpr double kWeightOfBatches = 0.1;  // of a step's, in how long they take
 constexpr double kRestAfterProbe = 9;  // times as long as it took, on a server that is slow to tell
 constexpr Duration kUnheardOf = seconds(1);  // a sensor: what it would say is presumed
 constexpr Duration kReconnectMin = milliseconds(200);
@@ -31,13 +33,14 @@ constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are 
 constexpr Duration kThere = seconds(2);          // somebody was there so lately
 constexpr Duration kBusyMemory = milliseconds(700);
 
-// A commit is a part of what users wait for: a transaction takes about three times as long (of
-// TPC-B, on an idle server), and may take so much longer as is allowed.
-constexpr double kCommitsOfTransaction = 3;
+// How many sessions are at work tells of any statement, but is three times as uncertain as what
+// commits take: beside these it counts as far as it is sure, by so many standard errors.
+constexpr double kSure = 1.5;
 
 // A look at the others without us, where our batches leave no gaps.
 constexpr double kSamplesWanted = 12;
 constexpr Duration kLook = milliseconds(300);
+constexpr Duration kFirstLook = seconds(2);
 constexpr Duration kLookEvery = seconds(4);
 
 double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -48,16 +51,18 @@ Duration duration_of(double count) {
 }  // namespace
 
 bool LoadWatch::WatchedProbe::is_known(TimePoint now) const {
-  return (shows_commits || shows_active) && (!shows_commits || commits.is_known(now)) &&
-         (!shows_active || active.is_known(now));
+  if (shows_commits && (!commits.is_known(now) || !slow.tenth())) return false;
+  if (shows_active && !active.is_known(now)) return false;
+  return shows_commits || shows_active;
 }
 
 bool LoadWatch::WatchedProbe::lacks_base(TimePoint now) const {
   const auto lacks = [&](const Contrast& contrast) {
     return contrast.samples_without(now) < kSamplesWanted;
   };
-  return !(shows_commits || shows_active) || (shows_commits && lacks(commits)) ||
-         (shows_active && lacks(active));
+  if (shows_commits && (lacks(commits) || !slow.tenth())) return true;
+  if (shows_active && lacks(active)) return true;
+  return !(shows_commits || shows_active);
 }
 
 LoadWatch::LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& throttle, Clock& clock,
@@ -155,39 +160,61 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
   std::minstd_rand random(std::random_device{}());
   // In no step with our batches.
   std::uniform_real_distribution<double> jitter(0.6, 1.4);
-  std::uniform_real_distribution<double> part_of_batch(0, 1);
-  bool awaits_batch = false;
   keep_trying(*watched.probe, stop, [&] {
-    // Batches that are small and rare would seldom be met by chance: every other sample awaits one,
-    // once there is something to hold it against.
-    if (awaits_batch) throttle_.wait_for_batch(kBatchAwaited, stop);
-    // Others come at any time of a batch, not when it begins.
-    if (awaits_batch) clock_.wait(duration_of(batch_seconds_ * part_of_batch(random)), stop);
+    const TimePoint free = clock_.now();
+    std::optional<Throttle::Look> without;
+    const bool is_met = watched.meets_batches && meet(random, without, stop);
     const Throttle::Activity before = throttle_.activity();
     watched.probe->tell_at_work(throttle_.share() > 0);
     const TimePoint began = clock_.now();
     const ForegroundSample sample = watched.probe->sample();
     const TimePoint ended = clock_.now();
     const Throttle::Activity after = throttle_.activity();
-    const bool had_batches = before.under_way > 0 || after.under_way > 0;
-    const bool had_none = !had_batches && after.idle_since + kSettled <= began;
+    Ours ours = Ours::unclear;
+    if (is_met) {
+      ours = without ? Ours::none : Ours::batch;
+    } else if (before.under_way > 0) {
+      ours = Ours::batch;
+    } else if (after.begun == before.begun && before.idle_since + kSettled <= began) {
+      ours = Ours::none;
+    }
+    without.reset();
     const std::lock_guard lock(mutex_);
-    add(sample, watched, had_batches, had_none);
-    awaits_batch =
-        !awaits_batch && watched.is_somebody_there && !look_ && !watched.lacks_base(ended);
+    add(sample, watched, ours);
+    watched.meets_batches = watched.is_somebody_there && !look_ && !watched.lacks_base(ended);
     // While nothing of ours may run, there is nothing to be known.
     const bool hurries = look_ || (throttle_.share() > 0 && !watched.is_known(ended));
     const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
     // A commit that waits for others costs them nothing.
     const double work = seconds_of(ended - began) - sample.commit_seconds.value_or(0);
-    const double wait =
-        std::max(seconds_of(wanted) * jitter(random), work * (hurries ? 1 : kRestAfterProbe));
+    const double wait = std::max(seconds_of(wanted) * jitter(random) - seconds_of(began - free),
+                                 work * (hurries ? 1 : kRestAfterProbe));
     return duration_of(wait);
   });
 }
 
-void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches,
-                    bool had_none) {
+// A server that stalls makes our batches last as long as it does: who looks at any moment, and
+// asks whether one is under way, takes its stalls for our doing. So a batch is met where it
+// begins, and where it would begin if it were not held back for this, whichever the dice say; and
+// looked at as long after that as batches take, whether or not it has ended by then.
+bool LoadWatch::meet(std::minstd_rand& random, std::optional<Throttle::Look>& without,
+                     const std::stop_token& stop) {
+  std::uniform_real_distribution<double> chance(0, 1);
+  if (chance(random) < kPartWithout) without.emplace(throttle_);
+  if (!throttle_.wait_for_beginning(kBatchAwaited, stop)) {
+    without.reset();
+    return false;
+  }
+  Duration later = duration_of(batch_seconds_ * chance(random));
+  if (without) {
+    const TimePoint settled = throttle_.activity().idle_since + kSettled;
+    later = std::max(later, settled - clock_.now());
+  }
+  clock_.wait(later, stop);
+  return true;
+}
+
+void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, Ours ours) {
   const TimePoint now = clock_.now();
   watched.sampled_at = now;
   if (sample.is_somebody_there) watched.somebody_at = now;
@@ -197,16 +224,15 @@ void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, bool 
   const bool was_seen = watched.somebody_at != began_;
   watched.is_somebody_there = was_seen ? now - watched.somebody_at < kThere
                                        : watched.samples < watched.probe->samples_to_tell();
-  if (!watched.is_somebody_there) return;
-  if (!had_batches && !had_none) return;
+  if (!watched.is_somebody_there || ours == Ours::unclear) return;
+  const bool had_batches = ours == Ours::batch;
   watched.shows_active = sample.active.has_value();
   if (sample.active) watched.active.add(*sample.active, had_batches, now);
   watched.shows_commits = sample.commit_seconds.has_value();
   if (!sample.commit_seconds) return;
+  watched.commits.add(*sample.commit_seconds, had_batches, now);
   if (!had_batches) watched.slow.add(*sample.commit_seconds);
   if (!watched.slow.tenth()) return;
-  const bool is_too_long = *sample.commit_seconds > too_long(watched);
-  watched.commits.add(is_too_long ? 1 : 0, had_batches, now);
   watched.surge.add(*sample.commit_seconds / std::max(*watched.slow.tenth(), 1e-9), now);
 }
 
@@ -223,7 +249,7 @@ void LoadWatch::steer(const std::stop_token& stop) {
       const double worked = seconds_of(activity.worked - activity_.worked);
       worked_ += weight * (worked / passed - worked_);
       if (activity.begun > activity_.begun)
-        batch_seconds_ = worked / static_cast<double>(activity.begun - activity_.begun);
+        add_batches(worked / static_cast<double>(activity.begun - activity_.begun));
       activity_ = activity;
       stepped_at_ = now;
       const Readings found = readings(now);
@@ -241,6 +267,13 @@ void LoadWatch::steer(const std::stop_token& stop) {
   }
 }
 
+// How long one lasts as a rule; those of a moment in which the server stalled say little of that.
+void LoadWatch::add_batches(double seconds_each) {
+  if (seconds_each <= 0) return;
+  const double so_far = batch_seconds_ > 0 ? batch_seconds_.load() : seconds_each;
+  batch_seconds_ = so_far * std::pow(seconds_each / so_far, kWeightOfBatches);
+}
+
 // It is not yet known whether anybody is there.
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
@@ -255,22 +288,28 @@ bool LoadWatch::is_new() {
            std::all_of(sensors_.begin(), sensors_.end(), was_read));
 }
 
-// Batches without gaps leave nothing to compare with.
+// At first, and where batches without gaps leave nothing to compare with.
 void LoadWatch::look_without_us(TimePoint now) {
-  if (look_) {
-    if (activity_.under_way > 0) quiet_since_ = now;
-    if (now - quiet_since_ < kLook && now - looked_at_ < kLookEvery) return;
-    look_.reset();
-    looked_at_ = now;
+  const bool is_wanted =
+      limits_.enabled && std::any_of(probes_.begin(), probes_.end(), [&](const auto& watched) {
+        return watched.is_somebody_there && watched.lacks_base(now);
+      });
+  if (!look_) {
+    if (!is_wanted || (has_looked_ && now - looked_at_ < kLookEvery)) return;
+    look_.emplace(throttle_);
+    quiet_since_ = looked_at_ = now;
     return;
   }
-  if (now - looked_at_ < kLookEvery || !limits_.enabled) return;
-  if (std::none_of(probes_.begin(), probes_.end(), [&](const WatchedProbe& watched) {
-        return watched.is_somebody_there && watched.lacks_base(now);
-      }))
-    return;
-  look_.emplace(throttle_);
-  quiet_since_ = looked_at_ = now;
+  if (activity_.under_way > 0) quiet_since_ = now;
+  const bool is_over =
+      now - quiet_since_ >= (has_looked_ ? kLook : kFirstLook) || now - looked_at_ >= kLookEvery;
+  if (is_wanted && !is_over) return;
+  look_.reset();
+  looked_at_ = now;
+  // One that found nobody is none.
+  has_looked_ |= is_over || std::any_of(probes_.begin(), probes_.end(), [](const auto& watched) {
+                   return watched.is_somebody_there;
+                 });
 }
 
 Readings LoadWatch::readings(TimePoint now) {
@@ -309,44 +348,33 @@ Readings LoadWatch::readings(TimePoint now) {
 void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Readings& all) const {
   if (!watched.is_somebody_there) return;
   // Each of several backfills does its part of the harm that is allowed.
-  const auto add = [&](const char* signal, const Contrast& contrast, double of_all,
+  const double limit = std::max(limits_.latency_increase_max, 1e-3) / watched.backfills;
+  const auto add = [&](const char* signal, const Contrast& contrast, bool if_sure,
                        std::string words) {
     const Contrast::Harm harm = contrast.harm(busy_, now);
-    const double limit = of_all / watched.backfills;
     if (watched.backfills > 1) words += fmt::format("; {} backfills at work", watched.backfills);
     Reading reading;
     reading.signal = signal;
     reading.kind = SignalKind::steering;
-    reading.level = std::max(0.0, harm.increase / limit);
+    reading.level = std::max(0.0, harm.increase - (if_sure ? kSure * harm.error : 0)) / limit;
     reading.reason = std::move(words);
     all.signals.push_back({.reading = reading,
                            .age = now - watched.sampled_at,
-                           .noise = harm.error / limit,
+                           .noise = if_sure ? 0 : harm.error / limit,
                            .is_of_ours = true,
                            .is_known = contrast.is_known(now)});
   };
   // A server that may not be written to shows no commits.
   if (watched.shows_commits) {
-    // As many may take too long as are in the slowest twentieth without us: that is slower by as
-    // much as is allowed, then.
-    const double more = (SlowValues::kTwentieth - kTooLongElse) / kTooLongElse;
-    add("commit_latency", watched.commits, more,
-        fmt::format("{:.0f} % of commits take over {:.1f} ms while our batches run; else {:.0f} % "
-                    "take over {:.1f} ms",
-                    watched.commits.with() * 100, too_long(watched) * 1000,
-                    SlowValues::kTwentieth * 100, watched.slow.twentieth().value_or(0) * 1000));
+    add("commit_latency", watched.commits, false,
+        fmt::format("commits take {:.1f} ms while our batches run, {:.1f} ms else",
+                    watched.commits.with() * 1000, watched.commits.without() * 1000));
     if (watched.surge.is_on()) mark_surge(watched, all.signals.back());
   }
   if (!watched.shows_active) return;
-  add("active_sessions", watched.active, std::max(limits_.latency_increase_max, 1e-3),
+  add("active_sessions", watched.active, watched.shows_commits,
       fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                   watched.active.with(), watched.active.without()));
-}
-
-// Of a commit, in seconds; needs mutex_.
-double LoadWatch::too_long(const WatchedProbe& watched) const {
-  return watched.slow.twentieth().value_or(0) *
-         (1 + kCommitsOfTransaction * limits_.latency_increase_max);
 }
 
 void LoadWatch::mark_surge(const WatchedProbe& watched, Signal& signal) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -49,20 +50,18 @@ class LoadWatch {
     TimePoint read_at;
     bool was_read = false;
   };
-  // Of commits, so many take too long (see too_long()) without us, about: 1.5 % on a machine that
-  // stalls at times, hardly any where they spread little.
-  static constexpr double kTooLongElse = 0.02;
   struct WatchedProbe {
     std::unique_ptr<ForegroundProbe> probe;
-    SlowValues slow;                 // of commits without us
-    Contrast commits{kTooLongElse};  // the part of them that takes too long
-    Surge surge;                     // of slow ones
+    Contrast commits;
+    SlowValues slow;  // of commits without us
+    Surge surge;      // of slow ones
     Contrast active;
     TimePoint sampled_at;
     TimePoint somebody_at;
     bool is_somebody_there = true;
     bool shows_commits = false;
     bool shows_active = false;
+    bool meets_batches = false;  // when it looks next
     int samples = 0;
     int backfills = 1;  // that share what others may lose
 
@@ -74,13 +73,16 @@ class LoadWatch {
   void decide_by_limits();  // needs mutex_, or no other thread
   void watch(WatchedSensor& watched, const std::stop_token& stop);
   void probe(WatchedProbe& watched, const std::stop_token& stop);
-  void add(const ForegroundSample& sample, WatchedProbe& watched, bool had_batches, bool had_none);
+  enum class Ours { batch, none, unclear };
+  bool meet(std::minstd_rand& random, std::optional<Throttle::Look>& without,
+            const std::stop_token& stop);
+  void add(const ForegroundSample& sample, WatchedProbe& watched, Ours ours);
   void steer(const std::stop_token& stop);
+  void add_batches(double seconds_each);
   bool is_new();
   void look_without_us(TimePoint now);
   Readings readings(TimePoint now);
   void add_steering(const WatchedProbe& watched, TimePoint now, Readings& readings) const;
-  double too_long(const WatchedProbe& watched) const;
   static void mark_surge(const WatchedProbe& watched, Signal& signal);
   void tell(const Decision& decision);
   void tell_step(const Readings& readings, const Decision& decision);
@@ -109,6 +111,7 @@ class LoadWatch {
   TimePoint stepped_at_;
   TimePoint quiet_since_;  // in a look: none of our batches
   TimePoint looked_at_;    // when the last look began or ended
+  bool has_looked_ = false;
   TimePoint gave_way_at_;
   bool is_paused_ = false;
 

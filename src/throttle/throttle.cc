@@ -26,7 +26,7 @@ bool Throttle::wait_until(std::unique_lock<std::mutex>& lock, const std::stop_to
   while (!stop.stop_requested() && !may_go_on()) {
     const auto rest = begin_rest();
     const int changes = changes_;
-    changed_.wait(lock, stop, [&] { return changes_ != changes; });
+    changed_.wait(lock, stop, [&] { return changes_ != changes || may_go_on(); });
     end_rest(rest);
   }
   return !stop.stop_requested();
@@ -46,7 +46,11 @@ void Throttle::end_of_work() {
 
 bool Throttle::begin(std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  if (!wait_until(lock, stop, [&] { return !is_held_back_ && decision_.share > 0; })) return false;
+  ++about_to_begin_;
+  began_.notify_all();
+  const bool may_begin = wait_until(lock, stop, [&] { return looks_ == 0 && decision_.share > 0; });
+  --about_to_begin_;
+  if (!may_begin) return false;
   count_activity(present());
   ++activity_.under_way;
   ++activity_.begun;
@@ -54,9 +58,13 @@ bool Throttle::begin(std::stop_token stop) {
   return true;
 }
 
-void Throttle::wait_for_batch(Duration longest, std::stop_token stop) {
+bool Throttle::wait_for_beginning(Duration longest, std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  began_.wait_for(lock, std::move(stop), longest, [&] { return activity_.under_way > 0; });
+  const std::int64_t begun = activity_.begun;
+  return began_.wait_for(lock, std::move(stop), longest, [&] {
+    if (looks_ == 0) return activity_.begun > begun;
+    return about_to_begin_ > 0 && activity_.under_way == 0 && decision_.share > 0;
+  });
 }
 
 bool Throttle::rest_after(Duration work, std::stop_token stop, int worker, Duration rested) {
@@ -64,7 +72,10 @@ bool Throttle::rest_after(Duration work, std::stop_token stop, int worker, Durat
   const TimePoint ended = present();
   const TimePoint began = ended - rested;
   count_activity(ended);
-  if (activity_.under_way > 0 && --activity_.under_way == 0) activity_.idle_since = ended;
+  if (activity_.under_way > 0 && --activity_.under_way == 0) {
+    activity_.idle_since = ended;
+    began_.notify_all();  // who waits for nothing to be under way
+  }
   // Each turn is one stretch of rest at one share; a new share starts the reckoning anew, with
   // the rest already had counted.
   while (!stop.stop_requested() && part(worker) > 0) {
@@ -89,10 +100,9 @@ void Throttle::follow(const Decision& decision) {
   changed_.notify_all();
 }
 
-void Throttle::hold_back(bool is_held_back) {
+void Throttle::hold_back(int looks) {
   const std::lock_guard lock(mutex_);
-  if (is_held_back != is_held_back_) ++changes_;
-  is_held_back_ = is_held_back;
+  looks_ += looks;
   changed_.notify_all();
 }
 
@@ -179,10 +189,11 @@ Duration Throttle::rest_for(Duration work, int worker) {
   return std::min(Duration(static_cast<std::int64_t>(std::min(rest, 1e18))), kRestMax);
 }
 
-// What asks for it when it begins; a look at the others is no rest.
+// What asks for it when it begins; to be held back by a look at the others is no rest.
 Throttle::Rests::iterator Throttle::begin_rest() {
   std::string cause;
-  if (!is_held_back_) cause = decision_.cause.empty() ? "share" : decision_.cause;
+  if (looks_ == 0 || decision_.share <= 0)
+    cause = decision_.cause.empty() ? "share" : decision_.cause;
   return resting_.insert(resting_.end(), {present(), std::move(cause)});
 }
 

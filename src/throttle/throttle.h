@@ -45,12 +45,11 @@ class Throttle {
   // Takes up another share; workers at rest do so at once.
   void follow(const Decision& decision);
 
-  // While it lives no batch is begun, so that the others can be looked at without us. One at a
-  // time.
+  // While it lives no batch is begun, so that the others can be looked at without us.
   class Look {
    public:
-    explicit Look(Throttle& throttle) : throttle_(throttle) { throttle_.hold_back(true); }
-    ~Look() { throttle_.hold_back(false); }
+    explicit Look(Throttle& throttle) : throttle_(throttle) { throttle_.hold_back(1); }
+    ~Look() { throttle_.hold_back(-1); }
     Look(const Look&) = delete;
     Look& operator=(const Look&) = delete;
 
@@ -80,8 +79,9 @@ class Throttle {
   };
   Activity activity() const;
 
-  // Waits until a batch of ours is under way, no longer than `longest`.
-  void wait_for_batch(Duration longest, std::stop_token stop);
+  // Waits until a batch begins, or, in a look, until one would begin now and none is under way; no
+  // longer than `longest`: then false.
+  bool wait_for_beginning(Duration longest, std::stop_token stop);
 
   // All rests and pauses so far, over all workers, those that last included; and by what asked for
   // them.
@@ -89,7 +89,7 @@ class Throttle {
   std::map<std::string, Duration> rested_by() const;
 
  private:
-  void hold_back(bool is_held_back);
+  void hold_back(int looks);      // so many more
   double part(int worker) const;  // of its time that a worker may be busy; these need mutex_
   Duration rest_for(Duration work, int worker);
   template <class MayGoOn>
@@ -111,7 +111,8 @@ class Throttle {
   // Guarded by mutex_.
   int workers_;
   Decision decision_;
-  bool is_held_back_ = false;
+  int looks_ = 0;           // that hold batches back
+  int about_to_begin_ = 0;  // workers
   bool is_all_done_ = false;
   int changes_ = 0;  // of all that decides about turns
   Activity activity_;

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <optional>
+#include <future>
+#include <numeric>
 #include <regex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "../support/collecting_log.h"
 
@@ -87,15 +89,19 @@ class SharedProbe : public ForegroundProbe {
   bool is_told_ = false;
 };
 
-// How near to its limit the harm is, as a part of the time that batches run; from the log.
-std::optional<double> level_while_busy(const CollectingLog& log) {
+// How near to its limit the harm was at each step, as a part of the time that batches run; from
+// the log.
+std::vector<double> levels_while_busy(const CollectingLog& log) {
   const std::regex step("busy=([0-9.]+) .*active_sessions=([0-9.]+)");
-  const std::vector<std::string> lines = log.lines();
-  std::smatch found;
-  if (lines.empty() || !std::regex_search(lines.back(), found, step)) return std::nullopt;
-  const double busy = std::stod(found[1]);
-  if (busy <= 0) return std::nullopt;
-  return std::stod(found[2]) / busy;
+  std::vector<double> levels;
+  for (const std::string& line : log.lines()) {
+    std::smatch found;
+    if (!std::regex_search(line, found, step)) continue;
+    if (const double busy = std::stod(found[1]); busy > 0) {
+      levels.push_back(std::stod(found[2]) / busy);
+    }
+  }
+  return levels;
 }
 
 double level_beside(int backfills) {
@@ -112,9 +118,9 @@ double level_beside(int backfills) {
     }
   });
   const LoadWatch watch(std::move(parts), {}, throttle, clock, log);
-  std::optional<double> level;
-  while (!(level = level_while_busy(log))) clock.wait(milliseconds(20), {});
-  return *level;
+  std::vector<double> levels;
+  while ((levels = levels_while_busy(log)).empty()) clock.wait(milliseconds(20), {});
+  return levels.back();
 }
 
 // A tenth more is half of what is allowed.
@@ -123,8 +129,74 @@ TEST(LoadWatch, DoesItsPartOnlyOfTheHarmThatIsAllowed) {
   EXPECT_NEAR(level_beside(4), 2, 1);
 }
 
-// Growth waits for both of what a probe shows, and commits take more samples: 40 to tell which are
-// slow, then 8 without us and 8 with us.
+// A server on which everything waits at times, whoever is at work on it.
+class Stalls {
+ public:
+  // How long what is there now has to wait.
+  static Duration left(TimePoint now) {
+    const Duration phase = now.time_since_epoch() % kEvery;
+    return phase < kLast ? kLast - phase : Duration::zero();
+  }
+
+ private:
+  static constexpr Duration kEvery = milliseconds(200);
+  static constexpr Duration kLast = milliseconds(50);
+};
+
+// Somebody who feels stalls and nothing of us.
+class StalledProbe : public ForegroundProbe {
+ public:
+  std::string name() const override { return "users"; }
+  ForegroundSample sample() override {
+    const Duration stalled = Stalls::left(clock_.now());
+    clock_.wait(stalled, {});
+    ForegroundSample sample;
+    sample.active = stalled > Duration::zero() ? 10 : 1;
+    return sample;
+  }
+  void reconnect() override {}
+  void cancel() noexcept override {}
+
+ private:
+  SystemClock clock_;
+};
+
+// Of some seconds of batches that last as long as a stall does that they meet.
+double level_beside_stalls() {
+  SystemClock clock;
+  CollectingLog log;
+  Throttle throttle(0.1);
+  LoadWatch::Parts parts;
+  parts.probes.push_back(std::make_unique<StalledProbe>());
+  const std::jthread worker([&](const std::stop_token& stop) {
+    const milliseconds batch(4);
+    while (throttle.begin(stop)) {
+      clock.wait(batch, stop);
+      clock.wait(Stalls::left(clock.now()), stop);
+      throttle.rest_after(batch, stop);
+    }
+  });
+  ThrottleLimits limits;
+  limits.share_max = 0.1;
+  const LoadWatch watch(std::move(parts), limits, throttle, clock, log);
+  std::vector<double> levels;
+  while ((levels = levels_while_busy(log)).size() < 25) clock.wait(milliseconds(20), {});
+  return std::accumulate(levels.begin(), levels.end(), 0.0) / static_cast<double>(levels.size());
+}
+
+// A batch is under way in most of the stalls; who looks for one at any moment finds a level of 7.
+// One value is uncertain by 1.5, so there are some.
+TEST(LoadWatch, DoesNotTakeStallsForItsDoing) {
+  std::vector<std::future<double>> levels;
+  for (int i = 0; i < 6; ++i) levels.push_back(std::async(std::launch::async, level_beside_stalls));
+  double sum = 0;
+  for (std::future<double>& level : levels) sum += level.get();
+
+  EXPECT_LT(sum / static_cast<double>(levels.size()), 5);
+}
+
+// Growth waits for both of what a probe shows, and commits take more samples: 40 without us to tell
+// which are slow, and 8 with us.
 TEST(LoadWatch, HurriesUntilItKnowsCommitsToo) {
   WatchedClock clock;
   CollectingLog log;
@@ -142,7 +214,7 @@ TEST(LoadWatch, HurriesUntilItKnowsCommitsToo) {
 
   while (!clock.has_waited_long()) std::this_thread::sleep_for(milliseconds(5));
 
-  EXPECT_GE(clock.short_waits(), 56);
+  EXPECT_GE(clock.short_waits(), 46);
 }
 
 }  // namespace

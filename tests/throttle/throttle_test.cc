@@ -150,6 +150,36 @@ TEST(Throttle, BeginsNoBatchInALookAndGoesOnAfterIt) {
   EXPECT_TRUE(begun.get());
 }
 
+TEST(Throttle, MeetsABatchWhereItBeginsAndNotWhileItLasts) {
+  Throttle throttle(1);
+  ASSERT_TRUE(throttle.begin({}));
+  EXPECT_FALSE(throttle.wait_for_beginning(milliseconds(20), {}));
+
+  std::future<bool> met =
+      std::async(std::launch::async, [&] { return throttle.wait_for_beginning(seconds(30), {}); });
+  while (met.wait_for(milliseconds(1)) == std::future_status::timeout) {
+    throttle.rest_after(Duration::zero(), {});
+    ASSERT_TRUE(throttle.begin({}));
+  }
+  EXPECT_TRUE(met.get());
+}
+
+TEST(Throttle, MeetsABatchThatIsHeldBackOnceNoneIsUnderWay) {
+  Throttle throttle(1, 2);
+  ASSERT_TRUE(throttle.begin({}));
+  std::optional<Throttle::Look> look(throttle);
+  EXPECT_FALSE(throttle.wait_for_beginning(milliseconds(20), {})) << "nobody wants to begin";
+
+  std::future<bool> begun = std::async(std::launch::async, [&] { return throttle.begin({}); });
+  EXPECT_FALSE(throttle.wait_for_beginning(milliseconds(20), {})) << "one is under way";
+  throttle.rest_after(Duration::zero(), {});
+  EXPECT_TRUE(throttle.wait_for_beginning(seconds(30), {}));
+  EXPECT_EQ(throttle.activity().under_way, 0);
+
+  look.reset();
+  EXPECT_TRUE(begun.get());
+}
+
 TEST(Throttle, KeepsItsShareBetweenZeroAndOneAndSaysWhy) {
   Throttle throttle(1);
 
