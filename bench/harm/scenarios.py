@@ -48,11 +48,11 @@ def coarse(settings):
 
 # ---------------------------------------------------------------- the size of batches
 
-# While others are at work a batch's rows are to take a hundredth of target_time, up to a fortieth
-# where others wait for so long anyway.
+# While others are at work a batch's rows are to take a fortieth of target_time, up to a twentieth
+# where others wait for half of that anyway.
 BATCH_SIZES = (
-    ("2 to 5 ms", ["batch.target_time=200ms"]),
-    ("4 to 10 ms", ["batch.target_time=400ms"]),
+    ("1 to 2 ms", ["batch.target_time=40ms"]),
+    ("5 to 10 ms", ["batch.target_time=200ms"]),
     ("100 rows", ["batch.adaptive=false", "batch.size=100"]),
     ("250 rows", ["batch.adaptive=false", "batch.size=250"]),
     ("1000 rows", ["batch.adaptive=false", "batch.size=1000"]),

@@ -11,9 +11,12 @@ constexpr double kShrinkMax = 0.5;
 constexpr double kDeadBand = 0.15;      // nearer to the target than this, the size stays
 constexpr int kOutlier = 4;             // times the target
 constexpr double kBytesHeadroom = 0.8;  // rows vary in width
-// Of the target time, while others are at work: at least, and at most.
-constexpr int kSmallPart = 100;
-constexpr int kSmallPartMost = 40;
+// Of the target time, while others are at work: at least, and at most. Half of what a batch of
+// 250 rows (1.5 ms) costs others is not its rows; of 500 and 1000 rows they felt 0.6 and 0.5 of
+// what as many rows in batches of 250 did (bench/README.md).
+constexpr int kSmallPart = 40;
+constexpr int kSmallPartMost = 20;
+constexpr int kUsualWaits = 2;
 constexpr Duration kSmallMin = std::chrono::milliseconds(1);
 constexpr std::int64_t kBytesEnough = 4 << 20;  // a larger batch takes memory and is no faster
 
@@ -51,7 +54,7 @@ void ChunkSizer::keep_small(bool is_small, Duration usual_wait) {
   const Duration full = options_.target_time;
   const Duration least = std::min(full, std::max(full / kSmallPart, kSmallMin));
   const Duration most = std::max(least, full / kSmallPartMost);
-  const Duration wanted = is_small ? std::clamp(usual_wait, least, most) : full;
+  const Duration wanted = is_small ? std::clamp(kUsualWaits * usual_wait, least, most) : full;
   if (!options_.adaptive || wanted == target_time_) return;
   const double factor =
       static_cast<double>(wanted.count()) / static_cast<double>(target_time_.count());

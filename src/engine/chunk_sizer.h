@@ -41,7 +41,7 @@ class ChunkSizer {
   void set_options(const ChunkSizerOptions& options);
 
   // Whether others are to be spared, from now on, and how long they wait at times anyway: a batch
-  // that takes no longer is not noticed. Zero: not known.
+  // that takes not much longer is not noticed. Zero: not known.
   void keep_small(bool is_small, Duration usual_wait = Duration::zero());
 
   // Learns from a chunk that is done.

@@ -30,15 +30,9 @@ constexpr Duration kUnheardOf = seconds(1);  // a sensor: what it would say is p
 constexpr Duration kReconnectMin = milliseconds(200);
 constexpr Duration kReconnectMax = seconds(5);
 constexpr Duration kSettled = milliseconds(10);  // after a batch, until we are not felt any more
-constexpr Duration kThere = seconds(2);          // somebody was there so lately
 constexpr Duration kBusyMemory = milliseconds(700);
 
-// How many sessions are at work tells of any statement, but is three times as uncertain as what
-// commits take: beside these it counts as far as it is sure, by so many standard errors.
-constexpr double kSure = 1.5;
-
 // A look at the others without us, where our batches leave no gaps.
-constexpr double kSamplesWanted = 12;
 constexpr Duration kLook = milliseconds(300);
 constexpr Duration kFirstLook = seconds(2);
 constexpr Duration kLookEvery = seconds(4);
@@ -49,21 +43,6 @@ Duration duration_of(double count) {
 }
 
 }  // namespace
-
-bool LoadWatch::WatchedProbe::is_known(TimePoint now) const {
-  if (shows_commits && (!commits.is_known(now) || !slow.tenth())) return false;
-  if (shows_active && !active.is_known(now)) return false;
-  return shows_commits || shows_active;
-}
-
-bool LoadWatch::WatchedProbe::lacks_base(TimePoint now) const {
-  const auto lacks = [&](const Contrast& contrast) {
-    return contrast.samples_without(now) < kSamplesWanted;
-  };
-  if (shows_commits && (lacks(commits) || !slow.tenth())) return true;
-  if (shows_active && lacks(active)) return true;
-  return !(shows_commits || shows_active);
-}
 
 LoadWatch::LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& throttle, Clock& clock,
                      Log& log)
@@ -79,10 +58,8 @@ LoadWatch::LoadWatch(Parts parts, const ThrottleLimits& limits, Throttle& thrott
     sensors_.push_back({std::move(sensor), {}, began_, false});
   }
   for (auto& probe : parts_.probes) {
-    probes_.push_back({});
-    probes_.back().probe = std::move(probe);
-    probes_.back().sampled_at = probes_.back().somebody_at = began_;
-    probes_.back().is_somebody_there = probes_.back().probe->samples_to_tell() > 0;
+    const int samples_to_tell = probe->samples_to_tell();
+    probes_.push_back({std::move(probe), Foreground(samples_to_tell, began_)});
   }
   decide_by_limits();
   for (WatchedSensor& watched : sensors_) {
@@ -170,20 +147,21 @@ void LoadWatch::probe(WatchedProbe& watched, const std::stop_token& stop) {
     const ForegroundSample sample = watched.probe->sample();
     const TimePoint ended = clock_.now();
     const Throttle::Activity after = throttle_.activity();
-    Ours ours = Ours::unclear;
+    auto ours = Foreground::Ours::unclear;
     if (is_met) {
-      ours = without ? Ours::none : Ours::batch;
+      ours = without ? Foreground::Ours::none : Foreground::Ours::batch;
     } else if (before.under_way > 0) {
-      ours = Ours::batch;
+      ours = Foreground::Ours::batch;
     } else if (after.begun == before.begun && before.idle_since + kSettled <= began) {
-      ours = Ours::none;
+      ours = Foreground::Ours::none;
     }
     without.reset();
     const std::lock_guard lock(mutex_);
-    add(sample, watched, ours);
-    watched.meets_batches = watched.is_somebody_there && !look_ && !watched.lacks_base(ended);
+    Foreground& others = watched.others;
+    others.add(sample, ours, ended);
+    watched.meets_batches = others.is_somebody_there() && !look_ && !others.lacks_base(ended);
     // While nothing of ours may run, there is nothing to be known.
-    const bool hurries = look_ || (throttle_.share() > 0 && !watched.is_known(ended));
+    const bool hurries = look_ || (throttle_.share() > 0 && !others.is_known(ended));
     const Duration wanted = hurries ? kProbeIntervalInHurry : kProbeInterval;
     // A commit that waits for others costs them nothing.
     const double work = seconds_of(ended - began) - sample.commit_seconds.value_or(0);
@@ -212,28 +190,6 @@ bool LoadWatch::meet(std::minstd_rand& random, std::optional<Throttle::Look>& wi
   }
   clock_.wait(later, stop);
   return true;
-}
-
-void LoadWatch::add(const ForegroundSample& sample, WatchedProbe& watched, Ours ours) {
-  const TimePoint now = clock_.now();
-  watched.sampled_at = now;
-  if (sample.is_somebody_there) watched.somebody_at = now;
-  watched.backfills = sample.backfills;
-  ++watched.samples;
-  // At first nobody was seen, and nothing is known.
-  const bool was_seen = watched.somebody_at != began_;
-  watched.is_somebody_there = was_seen ? now - watched.somebody_at < kThere
-                                       : watched.samples < watched.probe->samples_to_tell();
-  if (!watched.is_somebody_there || ours == Ours::unclear) return;
-  const bool had_batches = ours == Ours::batch;
-  watched.shows_active = sample.active.has_value();
-  if (sample.active) watched.active.add(*sample.active, had_batches, now);
-  watched.shows_commits = sample.commit_seconds.has_value();
-  if (!sample.commit_seconds) return;
-  watched.commits.add(*sample.commit_seconds, had_batches, now);
-  if (!had_batches) watched.slow.add(*sample.commit_seconds);
-  if (!watched.slow.tenth()) return;
-  watched.surge.add(*sample.commit_seconds / std::max(*watched.slow.tenth(), 1e-9), now);
 }
 
 void LoadWatch::steer(const std::stop_token& stop) {
@@ -278,7 +234,7 @@ void LoadWatch::add_batches(double seconds_each) {
 bool LoadWatch::is_new() {
   const std::lock_guard lock(mutex_);
   const auto was_sampled = [&](const auto& watched) {
-    return watched.samples >= watched.probe->samples_to_tell();
+    return watched.others.samples() >= watched.probe->samples_to_tell();
   };
   const auto was_read = [](const auto& watched) {
     return watched.was_read || !watched.sensor->is_required();
@@ -292,7 +248,7 @@ bool LoadWatch::is_new() {
 void LoadWatch::look_without_us(TimePoint now) {
   const bool is_wanted =
       limits_.enabled && std::any_of(probes_.begin(), probes_.end(), [&](const auto& watched) {
-        return watched.is_somebody_there && watched.lacks_base(now);
+        return watched.others.is_somebody_there() && watched.others.lacks_base(now);
       });
   if (!look_) {
     if (!is_wanted || (has_looked_ && now - looked_at_ < kLookEvery)) return;
@@ -308,7 +264,7 @@ void LoadWatch::look_without_us(TimePoint now) {
   looked_at_ = now;
   // One that found nobody is none.
   has_looked_ |= is_over || std::any_of(probes_.begin(), probes_.end(), [](const auto& watched) {
-                   return watched.is_somebody_there;
+                   return watched.others.is_somebody_there();
                  });
 }
 
@@ -316,8 +272,9 @@ Readings LoadWatch::readings(TimePoint now) {
   Readings all;
   all.busy = worked_ / throttle_.workers();
   all.is_somebody_there =
-      limits_.enabled && std::any_of(probes_.begin(), probes_.end(),
-                                     [](const auto& watched) { return watched.is_somebody_there; });
+      limits_.enabled && std::any_of(probes_.begin(), probes_.end(), [](const auto& watched) {
+        return watched.others.is_somebody_there();
+      });
   for (const WatchedSensor& watched : sensors_) {
     const Duration age = now - watched.read_at;
     if (!watched.was_read) {
@@ -338,51 +295,11 @@ Readings LoadWatch::readings(TimePoint now) {
   }
   if (!limits_.enabled) return all;
   for (const WatchedProbe& watched : probes_) {
-    add_steering(watched, now, all);
-    if (const auto slow = watched.slow.tenth(); slow && watched.is_somebody_there)
-      all.usual_wait = std::max(all.usual_wait, duration_of(*slow));
+    for (Signal& signal : watched.others.signals(busy_, limits_.latency_increase_max, now))
+      all.signals.push_back(std::move(signal));
+    all.usual_wait = std::max(all.usual_wait, watched.others.usual_wait());
   }
   return all;
-}
-
-void LoadWatch::add_steering(const WatchedProbe& watched, TimePoint now, Readings& all) const {
-  if (!watched.is_somebody_there) return;
-  // Each of several backfills does its part of the harm that is allowed.
-  const double limit = std::max(limits_.latency_increase_max, 1e-3) / watched.backfills;
-  const auto add = [&](const char* signal, const Contrast& contrast, bool if_sure,
-                       std::string words) {
-    const Contrast::Harm harm = contrast.harm(busy_, now);
-    if (watched.backfills > 1) words += fmt::format("; {} backfills at work", watched.backfills);
-    Reading reading;
-    reading.signal = signal;
-    reading.kind = SignalKind::steering;
-    reading.level = std::max(0.0, harm.increase - (if_sure ? kSure * harm.error : 0)) / limit;
-    reading.reason = std::move(words);
-    all.signals.push_back({.reading = reading,
-                           .age = now - watched.sampled_at,
-                           .noise = if_sure ? 0 : harm.error / limit,
-                           .is_of_ours = true,
-                           .is_known = contrast.is_known(now)});
-  };
-  // A server that may not be written to shows no commits.
-  if (watched.shows_commits) {
-    add("commit_latency", watched.commits, false,
-        fmt::format("commits take {:.1f} ms while our batches run, {:.1f} ms else",
-                    watched.commits.with() * 1000, watched.commits.without() * 1000));
-    if (watched.surge.is_on()) mark_surge(watched, all.signals.back());
-  }
-  if (!watched.shows_active) return;
-  add("active_sessions", watched.active, watched.shows_commits,
-      fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
-                  watched.active.with(), watched.active.without()));
-}
-
-void LoadWatch::mark_surge(const WatchedProbe& watched, Signal& signal) {
-  signal.is_surge = true;
-  signal.reading.level = std::max(signal.reading.level, 1.0);
-  signal.reading.reason =
-      fmt::format("most of the last {} commits took over {:.1f} ms, as one in ten does else",
-                  Surge::kOf, watched.slow.tenth().value_or(0) * 1000);
 }
 
 // All that a decision was made of, for whoever wants to know why: `--log-level debug`.

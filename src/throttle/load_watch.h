@@ -19,8 +19,8 @@
 #include "core/log.h"
 #include "core/sensor.h"
 #include "support/clock.h"
-#include "throttle/contrast.h"
 #include "throttle/controller.h"
+#include "throttle/foreground.h"
 #include "throttle/throttle.h"
 
 namespace backfill {
@@ -52,38 +52,20 @@ class LoadWatch {
   };
   struct WatchedProbe {
     std::unique_ptr<ForegroundProbe> probe;
-    Contrast commits;
-    SlowValues slow;  // of commits without us
-    Surge surge;      // of slow ones
-    Contrast active;
-    TimePoint sampled_at;
-    TimePoint somebody_at;
-    bool is_somebody_there = true;
-    bool shows_commits = false;
-    bool shows_active = false;
+    Foreground others;
     bool meets_batches = false;  // when it looks next
-    int samples = 0;
-    int backfills = 1;  // that share what others may lose
-
-    // Whether all that it shows can be compared; growth waits for it.
-    bool is_known(TimePoint now) const;
-    bool lacks_base(TimePoint now) const;
   };
 
   void decide_by_limits();  // needs mutex_, or no other thread
   void watch(WatchedSensor& watched, const std::stop_token& stop);
   void probe(WatchedProbe& watched, const std::stop_token& stop);
-  enum class Ours { batch, none, unclear };
   bool meet(std::minstd_rand& random, std::optional<Throttle::Look>& without,
             const std::stop_token& stop);
-  void add(const ForegroundSample& sample, WatchedProbe& watched, Ours ours);
   void steer(const std::stop_token& stop);
   void add_batches(double seconds_each);
   bool is_new();
   void look_without_us(TimePoint now);
   Readings readings(TimePoint now);
-  void add_steering(const WatchedProbe& watched, TimePoint now, Readings& readings) const;
-  static void mark_surge(const WatchedProbe& watched, Signal& signal);
   void tell(const Decision& decision);
   void tell_step(const Readings& readings, const Decision& decision);
   template <class Part, class Work>
