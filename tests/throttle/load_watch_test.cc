@@ -195,6 +195,60 @@ TEST(LoadWatch, DoesNotTakeStallsForItsDoing) {
   EXPECT_LT(sum / static_cast<double>(levels.size()), 9);
 }
 
+// Notes how long a batch has been under way when somebody looks.
+class PhaseProbe : public ForegroundProbe {
+ public:
+  PhaseProbe(const Throttle& throttle, const std::atomic<TimePoint>& batch_began)
+      : throttle_(throttle), batch_began_(batch_began) {}
+
+  std::string name() const override { return "users"; }
+  ForegroundSample sample() override {
+    if (throttle_.activity().under_way > 0) {
+      const Duration phase = std::chrono::steady_clock::now() - batch_began_.load();
+      ++(phase > milliseconds(5) ? late_ : early_);
+    }
+    return {.is_somebody_there = true, .active = 1.0, .commit_seconds = 0.001};
+  }
+  void reconnect() override {}
+  void cancel() noexcept override {}
+
+  int seen() const { return early_ + late_; }
+  int late() const { return late_; }
+
+ private:
+  const Throttle& throttle_;
+  const std::atomic<TimePoint>& batch_began_;
+  std::atomic<int> early_ = 0;
+  std::atomic<int> late_ = 0;
+};
+
+// Others come at any time of a batch, not when it begins; three of four later than 5 ms of 20.
+TEST(LoadWatch, LooksAtOthersAtAnyTimeOfABatch) {
+  SystemClock clock;
+  CollectingLog log;
+  Throttle throttle(0.2);
+  std::atomic<TimePoint> batch_began{clock.now()};
+  auto made = std::make_unique<PhaseProbe>(throttle, batch_began);
+  const PhaseProbe& probe = *made;
+  LoadWatch::Parts parts;
+  parts.probes.push_back(std::move(made));
+  const std::jthread worker([&](const std::stop_token& stop) {
+    const milliseconds batch(20);
+    while (throttle.begin(stop)) {
+      batch_began = clock.now();
+      clock.wait(batch, stop);
+      throttle.rest_after(batch, stop);
+    }
+  });
+  ThrottleLimits limits;
+  limits.share_max = 0.2;
+  const LoadWatch watch(std::move(parts), limits, throttle, clock, log);
+
+  while (probe.seen() < 20) std::this_thread::sleep_for(milliseconds(5));
+
+  EXPECT_GE(probe.late(), 5);
+}
+
 // Growth waits for both of what a probe shows, and commits take more samples: 40 without us to tell
 // which are slow, and 8 with us.
 TEST(LoadWatch, HurriesUntilItKnowsCommitsToo) {
