@@ -253,6 +253,12 @@ WatchSpec watched_source() {
   return spec;
 }
 
+// Rows that applications change are locked, or all of the file.
+bool locks_others_out(const Assembly& assembly) {
+  return is_sqlite_url(assembly.job.target.url) || assembly.write.mode == WriteMode::update ||
+         assembly.write.mode == WriteMode::upsert;
+}
+
 bool is_source_apart(const Assembly& assembly) {
   return assembly.source->server() != assembly.target->server();
 }
@@ -387,6 +393,7 @@ RunParts make_run_parts(const Assembly& assembly, const std::string& run_id) {
         reach(ExitCode::target_unreachable, [&] { return assembly.target->make_ledger(write); });
   }
   parts.layout = assembly.layout;
+  parts.locks_others_out = locks_others_out(assembly);
   LoadWatch::Parts watched = make_watched(assembly, Purpose::write);
   parts.sensors = std::move(watched.sensors);
   parts.probes = std::move(watched.probes);

@@ -11,12 +11,17 @@ constexpr double kShrinkMax = 0.5;
 constexpr double kDeadBand = 0.15;      // nearer to the target than this, the size stays
 constexpr int kOutlier = 4;             // times the target
 constexpr double kBytesHeadroom = 0.8;  // rows vary in width
-// Of the target time, while others are at work: at least, and at most. Half of what a batch of
-// 250 rows (1.5 ms) costs others is not its rows; of 500 and 1000 rows they felt 0.6 and 0.5 of
-// what as many rows in batches of 250 did (bench/README.md).
-constexpr int kSmallPart = 40;
-constexpr int kSmallPartMost = 20;
-constexpr int kUsualWaits = 2;
+// How long a batch's rows take while others are at work: so many times as long as those wait
+// anyway, within these parts of the target time.
+struct Small {
+  int usual_waits;
+  int part_least;
+  int part_most;
+};
+// Half of what a batch of 250 rows (1.5 ms) costs others is not its rows: of 500 and 1000 rows they
+// felt 0.6 and 0.5 of what as many rows in batches of 250 did (bench/README.md).
+constexpr Small kSmall{2, 40, 20};
+constexpr Small kSmallWhereItLocks{1, 100, 40};
 constexpr Duration kSmallMin = std::chrono::milliseconds(1);
 constexpr std::int64_t kBytesEnough = 4 << 20;  // a larger batch takes memory and is no faster
 
@@ -28,8 +33,9 @@ double growth(double factor) {
 
 }  // namespace
 
-ChunkSizer::ChunkSizer(const ChunkSizerOptions& options)
-    : options_(options),
+ChunkSizer::ChunkSizer(const ChunkSizerOptions& options, bool locks_others_out)
+    : locks_others_out_(locks_others_out),
+      options_(options),
       target_time_(options.target_time),
       size_(options.size),
       size_for_bytes_(options.size_max) {}
@@ -52,9 +58,10 @@ void ChunkSizer::set_options(const ChunkSizerOptions& options) {
 void ChunkSizer::keep_small(bool is_small, Duration usual_wait) {
   const std::lock_guard lock(mutex_);
   const Duration full = options_.target_time;
-  const Duration least = std::min(full, std::max(full / kSmallPart, kSmallMin));
-  const Duration most = std::max(least, full / kSmallPartMost);
-  const Duration wanted = is_small ? std::clamp(kUsualWaits * usual_wait, least, most) : full;
+  const Small& small = locks_others_out_ ? kSmallWhereItLocks : kSmall;
+  const Duration least = std::min(full, std::max(full / small.part_least, kSmallMin));
+  const Duration most = std::max(least, full / small.part_most);
+  const Duration wanted = is_small ? std::clamp(small.usual_waits * usual_wait, least, most) : full;
   if (!options_.adaptive || wanted == target_time_) return;
   const double factor =
       static_cast<double>(wanted.count()) / static_cast<double>(target_time_.count());

@@ -33,7 +33,8 @@ struct ChunkSizerOptions {
 
 class ChunkSizer {
  public:
-  explicit ChunkSizer(const ChunkSizerOptions& options);
+  // `locks_others_out`: who meets a batch waits until it ends, for a row of it or for the file.
+  explicit ChunkSizer(const ChunkSizerOptions& options, bool locks_others_out = false);
 
   std::int64_t size() const;
 
@@ -52,6 +53,7 @@ class ChunkSizer {
   void learn_time(const ChunkReport& report);
   void resize(double factor);  // needs mutex_
 
+  const bool locks_others_out_;
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   ChunkSizerOptions options_;

@@ -54,7 +54,7 @@ Run::Run(RunParts parts, const RunOptions& options, SavedRun saved, CheckpointSt
       done_ahead_(saved.done_ahead),
       in_doubt_(saved.in_doubt),
       hours_(clock),
-      sizer_(options.sizer),
+      sizer_(options.sizer, parts_.locks_others_out),
       throttle_(0, options.workers),  // until it is known what there is to watch
       chunks_(static_cast<std::size_t>(options.workers) * kChunksAheadPerWorker),
       threads_left_(options.workers + 2) {  // the planner's, and one that keeps house

@@ -57,6 +57,7 @@ struct RunParts {
   std::vector<std::unique_ptr<Sensor>> sensors;
   std::vector<std::unique_ptr<ForegroundProbe>> probes;
   Layout layout;
+  bool locks_others_out = false;  // applications wait for batches: for rows, or for a file
 };
 
 // What may change while a run goes on; `grace` may not.

@@ -283,6 +283,19 @@ TEST(Sizer, IsATwentiethAtMostHoweverLongOthersWait) {
   EXPECT_NEAR(static_cast<double>(sizer.size()), 500, 75);
 }
 
+// Who meets the batch waits for all of it.
+TEST(Sizer, IsNoLongerThanOthersWaitAnywayWhereItLocksThemOut) {
+  ChunkSizer sizer(options(), /*locks_others_out=*/true);
+
+  sizer.keep_small(true, milliseconds(2));
+  for (int i = 0; i < 20; ++i) observe_three(sizer, kRow * sizer.size());
+  EXPECT_NEAR(static_cast<double>(sizer.size()), 200, 30);
+
+  sizer.keep_small(true, milliseconds(500));
+  for (int i = 0; i < 20; ++i) observe_three(sizer, kRow * sizer.size());
+  EXPECT_NEAR(static_cast<double>(sizer.size()), 250, 40);
+}
+
 // As a machine that stalls makes them: the median of three tells more.
 TEST(Sizer, StaysSmallButNoSmallerForOneThatStalled) {
   ChunkSizer sizer(options());

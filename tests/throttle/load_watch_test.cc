@@ -55,7 +55,10 @@ class EvenProbe : public ForegroundProbe {
   std::string name() const override { return "users"; }
   ForegroundSample sample() override {
     clock_.count_waits_of_this_thread();
-    return {.is_somebody_there = true, .active = 2.0, .commit_seconds = 0.001};
+    ForegroundSample sample;
+    sample.active = 2.0;
+    sample.commit_seconds = 0.001;
+    return sample;
   }
   void reconnect() override {}
   void cancel() noexcept override {}
@@ -207,7 +210,10 @@ class PhaseProbe : public ForegroundProbe {
       const Duration phase = std::chrono::steady_clock::now() - batch_began_.load();
       ++(phase > milliseconds(5) ? late_ : early_);
     }
-    return {.is_somebody_there = true, .active = 1.0, .commit_seconds = 0.001};
+    ForegroundSample sample;
+    sample.active = 1.0;
+    sample.commit_seconds = 0.001;
+    return sample;
   }
   void reconnect() override {}
   void cancel() noexcept override {}
