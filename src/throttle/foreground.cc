@@ -16,10 +16,11 @@ constexpr Duration kWritingMemory = std::chrono::seconds(15);
 constexpr double kSamplesOfWriting = 40;
 constexpr double kFewWriting = 0.02;  // sessions, on average
 
-// Samples see what a batch does to others while it lasts. Users feel that in other statements and
-// afterwards, too: where samples saw commits take 7, 12 and 20 % longer, their mean grew by 30, 45
-// and 64 %, their p99 by 15, 27 and 37 % (bench/README.md). So half of what is allowed may be seen.
-constexpr double kSeen = 0.5;
+// A sample sees what a batch does to a commit while it lasts. Users feel that in other statements
+// and afterwards, too: where samples saw commits take 7, 12 and 20 % longer, their mean grew by 30,
+// 45 and 64 %, their p99 by 15, 27 and 37 % (bench/README.md). So half of what is allowed may be
+// seen of commits.
+constexpr double kSeenOfCommits = 0.5;
 
 // How many sessions are at work tells of any statement, but is three times as uncertain as what
 // commits take: beside these it counts as far as it is sure, by so many standard errors.
@@ -88,9 +89,9 @@ std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePo
   std::vector<Signal> found;
   if (!is_somebody_there_) return found;
   // Each of several backfills does its part of the harm that is allowed.
-  const double limit = kSeen * std::max(increase_max, 1e-3) / backfills_;
+  const double of_all = std::max(increase_max, 1e-3) / backfills_;
   enum class Counts { in_full, as_far_as_sure, not_at_all };
-  const auto add = [&](const char* signal, const Contrast& contrast, Counts counts,
+  const auto add = [&](const char* signal, const Contrast& contrast, double limit, Counts counts,
                        std::string words) {
     const Contrast::Harm harm = contrast.harm(busy, now);
     if (backfills_ > 1) words += fmt::format("; {} backfills at work", backfills_);
@@ -111,7 +112,8 @@ std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePo
   const bool by_commits = waits_for_commits(now);
   // A server that may not be written to shows no commits.
   if (shows_commits_) {
-    add("commit_latency", commits_, by_commits ? Counts::in_full : Counts::not_at_all,
+    add("commit_latency", commits_, kSeenOfCommits * of_all,
+        by_commits ? Counts::in_full : Counts::not_at_all,
         fmt::format("commits take {:.1f} ms while our batches run, {:.1f} ms else",
                     commits_.with() * 1000, commits_.without() * 1000));
     if (surge_.is_on()) {
@@ -124,7 +126,7 @@ std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePo
     }
   }
   if (shows_active_) {
-    add("active_sessions", active_, by_commits ? Counts::as_far_as_sure : Counts::in_full,
+    add("active_sessions", active_, of_all, by_commits ? Counts::as_far_as_sure : Counts::in_full,
         fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                     active_.with(), active_.without()));
   }
