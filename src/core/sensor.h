@@ -49,7 +49,6 @@ class Sensor {
 struct ForegroundSample {
   bool is_somebody_there = true;         // in the last second or so
   std::optional<double> active;          // sessions at work right now; none where nobody tells
-  std::optional<double> writing;         // sessions in a transaction that has written; the same
   std::optional<double> commit_seconds;  // of a small transaction; none where that is not allowed
   int backfills = 1;                     // that are at work on the server, this one counted
 };

@@ -12,9 +12,7 @@ constexpr std::chrono::milliseconds statement_timeout{5'000};
 // such a session counts as there as long as it is. Another backfill is no user.
 constexpr const char* others =
     "SELECT count(*) FILTER (WHERE a.state = 'active' OR a.state IS NULL AND a.backend_xmin IS NOT "
-    "NULL), count(*) FILTER (WHERE a.state IS NULL), max(a.state_change)::text, "
-    "count(a.backend_xid) "
-    "FROM "
+    "NULL), count(*) FILTER (WHERE a.state IS NULL), max(a.state_change)::text FROM "
     "pg_catalog.pg_stat_activity AS a WHERE "
     "a.datid IS NOT NULL AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, 'client backend') "
     "= 'client backend' AND a.pid <> pg_catalog.pg_backend_pid() AND a.application_name NOT LIKE "
@@ -81,7 +79,6 @@ ForegroundSample PostgresForegroundProbe::sample() {
   ForegroundSample sample;
   const auto active = static_cast<double>(now.integer(0, 0));
   sample.active = active;
-  if (now.integer(0, 1) == 0) sample.writing = static_cast<double>(now.integer(0, 3));
   // Who has begun or ended something since the last look was at work meanwhile.
   const std::string changed = now.text(0, 2);
   const bool has_changed = changed_ && *changed_ != changed && !changed.empty();

@@ -11,10 +11,6 @@ namespace {
 
 constexpr Duration kThere = std::chrono::seconds(2);  // somebody was there so lately
 constexpr double kSamplesWanted = 12;                 // without us
-// So seldom that somebody writes that commits are not what others wait for.
-constexpr Duration kWritingMemory = std::chrono::seconds(15);
-constexpr double kSamplesOfWriting = 40;
-constexpr double kFewWriting = 0.02;  // sessions, on average
 
 // A sample sees what a batch does to a commit while it lasts. Users feel that in other statements
 // and afterwards, too: where samples saw commits take 7, 12 and 20 % longer, their mean grew by 30,
@@ -31,7 +27,6 @@ constexpr double kSure = 1.5;
 Foreground::Foreground(int samples_to_tell, TimePoint now)
     : samples_to_tell_(samples_to_tell),
       began_(now),
-      writing_(kWritingMemory),
       sampled_at_(now),
       somebody_at_(now),
       is_somebody_there_(samples_to_tell > 0) {}
@@ -45,8 +40,6 @@ void Foreground::add(const ForegroundSample& sample, Ours ours, TimePoint now) {
   const bool was_seen = somebody_at_ != began_;
   is_somebody_there_ = was_seen ? now - somebody_at_ < kThere : samples_ < samples_to_tell_;
   if (!is_somebody_there_ || ours == Ours::unclear) return;
-  shows_writing_ = sample.writing.has_value();
-  if (sample.writing) writing_.add(*sample.writing, now);
   const bool had_batches = ours == Ours::batch;
   shows_active_ = sample.active.has_value();
   if (sample.active) active_.add(*sample.active, had_batches, now);
@@ -73,12 +66,6 @@ bool Foreground::lacks_base(TimePoint now) const {
   return !(shows_commits_ || shows_active_);
 }
 
-bool Foreground::waits_for_commits(TimePoint now) const {
-  if (!shows_commits_) return false;
-  if (!shows_writing_ || writing_.samples(now) < kSamplesOfWriting) return true;
-  return writing_.mean() >= kFewWriting;
-}
-
 Duration Foreground::usual_wait() const {
   if (!is_somebody_there_) return Duration::zero();
   return std::chrono::duration_cast<Duration>(
@@ -90,30 +77,24 @@ std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePo
   if (!is_somebody_there_) return found;
   // Each of several backfills does its part of the harm that is allowed.
   const double of_all = std::max(increase_max, 1e-3) / backfills_;
-  enum class Counts { in_full, as_far_as_sure, not_at_all };
-  const auto add = [&](const char* signal, const Contrast& contrast, double limit, Counts counts,
+  const auto add = [&](const char* signal, const Contrast& contrast, double limit, bool if_sure,
                        std::string words) {
     const Contrast::Harm harm = contrast.harm(busy, now);
     if (backfills_ > 1) words += fmt::format("; {} backfills at work", backfills_);
     Reading reading;
     reading.signal = signal;
     reading.kind = SignalKind::steering;
-    if (counts == Counts::in_full) reading.level = harm.increase / limit;
-    if (counts == Counts::as_far_as_sure)
-      reading.level = (harm.increase - kSure * harm.error) / limit;
-    reading.level = std::max(0.0, reading.level);
+    reading.level = std::max(0.0, harm.increase - (if_sure ? kSure * harm.error : 0)) / limit;
     reading.reason = std::move(words);
     found.push_back({.reading = std::move(reading),
                      .age = now - sampled_at_,
-                     .noise = counts == Counts::in_full ? harm.error / limit : 0,
+                     .noise = if_sure ? 0 : harm.error / limit,
                      .is_of_ours = true,
                      .is_known = contrast.is_known(now)});
   };
-  const bool by_commits = waits_for_commits(now);
   // A server that may not be written to shows no commits.
   if (shows_commits_) {
-    add("commit_latency", commits_, kSeenOfCommits * of_all,
-        by_commits ? Counts::in_full : Counts::not_at_all,
+    add("commit_latency", commits_, kSeenOfCommits * of_all, false,
         fmt::format("commits take {:.1f} ms while our batches run, {:.1f} ms else",
                     commits_.with() * 1000, commits_.without() * 1000));
     if (surge_.is_on()) {
@@ -126,7 +107,7 @@ std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePo
     }
   }
   if (shows_active_) {
-    add("active_sessions", active_, of_all, by_commits ? Counts::as_far_as_sure : Counts::in_full,
+    add("active_sessions", active_, of_all, shows_commits_,
         fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                     active_.with(), active_.without()));
   }

@@ -37,21 +37,17 @@ class Foreground {
   std::vector<Signal> signals(double busy, double increase_max, TimePoint now) const;
 
  private:
-  bool waits_for_commits(TimePoint now) const;
-
   const int samples_to_tell_;
   const TimePoint began_;
-  Contrast commits_;    // seconds
-  SlowValues slow_;     // of them, without us
-  Surge surge_;         // of slow ones
-  Contrast active_;     // sessions
-  RecentMean writing_;  // of them
+  Contrast commits_;  // seconds
+  SlowValues slow_;   // of them, without us
+  Surge surge_;       // of slow ones
+  Contrast active_;   // sessions
   TimePoint sampled_at_;
   TimePoint somebody_at_;
   bool is_somebody_there_;
   bool shows_commits_ = false;
   bool shows_active_ = false;
-  bool shows_writing_ = false;
   int samples_ = 0;
   int backfills_ = 1;  // that share what others may lose
 };

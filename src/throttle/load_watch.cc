@@ -24,7 +24,8 @@ constexpr Duration kProbeInterval = milliseconds(100);
 constexpr Duration kProbeIntervalInHurry = milliseconds(25);  // while too little is known
 constexpr Duration kBatchAwaited = milliseconds(200);
 constexpr double kPartWithout = 0.35;  // of samples; how others fare without us is kept for longer
-constexpr double kWeightOfBatches = 0.1;  // of a step's, in how long they take
+constexpr Duration kHeldMost = milliseconds(50);  // a batch that is met, where batches are long
+constexpr double kWeightOfBatches = 0.1;          // of a step's, in how long they take
 constexpr double kRestAfterProbe = 9;  // times as long as it took, on a server that is slow to tell
 constexpr Duration kUnheardOf = seconds(1);  // a sensor: what it would say is presumed
 constexpr Duration kReconnectMin = milliseconds(200);
@@ -186,7 +187,7 @@ bool LoadWatch::meet(std::minstd_rand& random, std::optional<Throttle::Look>& wi
   Duration later = duration_of(batch_seconds_ * chance(random));
   if (without) {
     const TimePoint settled = throttle_.activity().idle_since + kSettled;
-    later = std::max(later, settled - clock_.now());
+    later = std::max(std::min(later, kHeldMost), settled - clock_.now());
   }
   clock_.wait(later, stop);
   return true;

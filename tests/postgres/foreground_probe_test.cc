@@ -73,23 +73,5 @@ TEST_F(ForegroundProbeTest, CountsNoneWhoseConnectionWasLost) {
   EXPECT_EQ(backfills(2), 2);
 }
 
-TEST_F(ForegroundProbeTest, SeesWhoHasWritten) {
-  EXPECT_EQ(first_.sample().writing, 0);
-
-  server_.execute("BEGIN; SELECT pg_current_xact_id()");
-  EXPECT_EQ(first_.sample().writing, 1);
-
-  server_.execute("ROLLBACK");
-  EXPECT_EQ(first_.sample().writing, 0);
-}
-
-TEST_F(ForegroundProbeTest, DoesNotTellWhoWritesWhereItMayNotSee) {
-  server_.execute("CREATE ROLE stranger LOGIN");
-  PostgresForegroundProbe stranger(server_.url("stranger"), "a-job", "target");
-  stranger.reconnect();
-
-  EXPECT_FALSE(stranger.sample().writing);
-}
-
 }  // namespace
 }  // namespace backfill

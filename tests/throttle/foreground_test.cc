@@ -83,21 +83,6 @@ TEST_F(ForegroundTest, CountsSessionsAsFarAsTheyAreSureBesideCommits) {
   EXPECT_GT(*level("active_sessions"), 1);
 }
 
-// Who only reads waits for no commit; but that they have become slow tells of load.
-TEST_F(ForegroundTest, LeavesCommitsOutThatNobodyWaitsFor) {
-  SCOPED_TRACE("seed " + std::to_string(seed_));
-  ForegroundSample with = sample(1.5, 0.004);
-  ForegroundSample without = sample(1, 0.002);
-  with.writing = without.writing = 0;
-  pass(seconds(20), with, without);
-  EXPECT_EQ(*level("commit_latency"), 0);
-  EXPECT_NEAR(*level("active_sessions"), 2.5, 1.5);
-
-  without.writing = 1;
-  pass(seconds(20), with, without);
-  EXPECT_GT(*level("commit_latency"), 3);
-}
-
 TEST_F(ForegroundTest, LearnsNothingFromASampleThatIsUnclear) {
   for (int i = 0; i < 100; ++i) {
     now_ += milliseconds(50);
