@@ -75,7 +75,7 @@ class Contrast {
  public:
   Contrast();
 
-  // `ours`: a batch of ours ran meanwhile; without one, none did for a while.
+  // `ours`: beside a batch of ours; else none ran, and had not for a while.
   void add(double value, bool ours, TimePoint now);
 
   // False while there is too little to compare with.

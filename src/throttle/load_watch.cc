@@ -180,7 +180,9 @@ bool LoadWatch::meet(std::minstd_rand& random, std::optional<Throttle::Look>& wi
                      const std::stop_token& stop) {
   std::uniform_real_distribution<double> chance(0, 1);
   if (chance(random) < kPartWithout) without.emplace(throttle_);
-  if (!throttle_.wait_for_beginning(kBatchAwaited, stop)) {
+  const bool is_met = without ? without->wait_for_beginning(kBatchAwaited, stop)
+                              : throttle_.wait_for_beginning(kBatchAwaited, stop);
+  if (!is_met) {
     without.reset();
     return false;
   }

@@ -61,9 +61,14 @@ bool Throttle::begin(std::stop_token stop) {
 bool Throttle::wait_for_beginning(Duration longest, std::stop_token stop) {
   std::unique_lock lock(mutex_);
   const std::int64_t begun = activity_.begun;
-  return began_.wait_for(lock, std::move(stop), longest, [&] {
-    if (looks_ == 0) return activity_.begun > begun;
-    return about_to_begin_ > 0 && activity_.under_way == 0 && decision_.share > 0;
+  return began_.wait_for(lock, std::move(stop), longest, [&] { return activity_.begun > begun; });
+}
+
+bool Throttle::Look::wait_for_beginning(Duration longest, std::stop_token stop) {
+  std::unique_lock lock(throttle_.mutex_);
+  return throttle_.began_.wait_for(lock, std::move(stop), longest, [&] {
+    return throttle_.about_to_begin_ > 0 && throttle_.activity_.under_way == 0 &&
+           throttle_.decision_.share > 0;
   });
 }
 

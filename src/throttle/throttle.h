@@ -53,6 +53,10 @@ class Throttle {
     Look(const Look&) = delete;
     Look& operator=(const Look&) = delete;
 
+    // Waits until a batch would begin now and none is under way, no longer than `longest`: then
+    // false.
+    bool wait_for_beginning(Duration longest, std::stop_token stop);
+
    private:
     Throttle& throttle_;
   };
@@ -79,8 +83,7 @@ class Throttle {
   };
   Activity activity() const;
 
-  // Waits until a batch begins, or, in a look, until one would begin now and none is under way; no
-  // longer than `longest`: then false.
+  // Waits until a batch begins, no longer than `longest`: then false.
   bool wait_for_beginning(Duration longest, std::stop_token stop);
 
   // All rests and pauses so far, over all workers, those that last included; and by what asked for
@@ -107,7 +110,7 @@ class Throttle {
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::condition_variable_any began_;  // a batch
+  std::condition_variable_any began_;  // a batch, or it would
   // Guarded by mutex_.
   int workers_;
   Decision decision_;

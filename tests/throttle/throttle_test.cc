@@ -168,13 +168,14 @@ TEST(Throttle, MeetsABatchThatIsHeldBackOnceNoneIsUnderWay) {
   Throttle throttle(1, 2);
   ASSERT_TRUE(throttle.begin({}));
   std::optional<Throttle::Look> look(throttle);
-  EXPECT_FALSE(throttle.wait_for_beginning(milliseconds(20), {})) << "nobody wants to begin";
+  EXPECT_FALSE(look->wait_for_beginning(milliseconds(20), {})) << "nobody wants to begin";
 
   std::future<bool> begun = std::async(std::launch::async, [&] { return throttle.begin({}); });
-  EXPECT_FALSE(throttle.wait_for_beginning(milliseconds(20), {})) << "one is under way";
+  EXPECT_FALSE(look->wait_for_beginning(milliseconds(20), {})) << "one is under way";
   throttle.rest_after(Duration::zero(), {});
-  EXPECT_TRUE(throttle.wait_for_beginning(seconds(30), {}));
+  EXPECT_TRUE(look->wait_for_beginning(seconds(30), {}));
   EXPECT_EQ(throttle.activity().under_way, 0);
+  EXPECT_FALSE(throttle.wait_for_beginning(milliseconds(20), {})) << "for who looks with a batch";
 
   look.reset();
   EXPECT_TRUE(begun.get());
