@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -31,8 +32,13 @@ class FlushTest : public ::testing::Test {
   // Nobody does it of himself any more, until the server is started again.
   void stop_flushing() {
     for (const char* type : {"walwriter", "background writer"}) {
-      const std::string pid = server_.value(
-          std::string("SELECT pid FROM pg_stat_activity WHERE backend_type = '") + type + "'");
+      const std::string sql =
+          std::string("SELECT max(pid) FROM pg_stat_activity WHERE backend_type = '") + type + "'";
+      // A server that has just begun to answer has not begun them yet.
+      std::string pid;
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while ((pid = server_.value(sql)).empty() && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
       ASSERT_GT(std::atoi(pid.c_str()), 1);
       ::kill(std::atoi(pid.c_str()), SIGSTOP);
     }
