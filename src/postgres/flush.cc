@@ -57,14 +57,15 @@ void flush_log(PgConnection& connection) {
   wait(connection, connection.query("SELECT pg_catalog.pg_current_wal_insert_lsn()").text(0, 0));
 }
 
-void wait_for_flush(PgConnection& connection, const std::string& upto) {
+bool wait_for_flush(PgConnection& connection, const std::string& upto) {
   // Each look takes the server as long as some rows do, so they become rarer.
   const auto flush_at = steady_clock::now() + others_flush_within;
   for (milliseconds pause = first_look_after; steady_clock::now() < flush_at; pause *= 2) {
     std::this_thread::sleep_until(std::min(steady_clock::now() + pause, flush_at));
-    if (is_flushed(connection, upto)) return;
+    if (is_flushed(connection, upto)) return true;
   }
   if (!commit_a_few_bytes(connection)) wait(connection, upto);
+  return false;
 }
 
 }  // namespace backfill

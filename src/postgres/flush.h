@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "postgres/connection.h"
@@ -28,6 +29,21 @@ inline constexpr const char* log_place_sql =
 void flush_log(PgConnection& connection);
 
 // Likewise up to this place of the log (pg_lsn as text); by others' flushes where they come soon.
-void wait_for_flush(PgConnection& connection, const std::string& upto);
+// Whether they did.
+bool wait_for_flush(PgConnection& connection, const std::string& upto);
+
+// Whether others commit so often that a flush may be left to them: where one was waited for in
+// vain, it is not for a second.
+class OthersFlushes {
+ public:
+  bool are_likely() const { return Clock::now() >= likely_from_; }
+  void came(bool in_time) {
+    if (!in_time) likely_from_ = Clock::now() + std::chrono::seconds(1);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point likely_from_;
+};
 
 }  // namespace backfill

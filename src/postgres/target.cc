@@ -94,7 +94,7 @@ void PostgresTarget::begin(const Chunk& chunk) {
   connection_.attempt(fmt::format("write {} to {}", chunk.display(), spec_.table));
   if (!sql_->goes_straight()) make_stage();
   open(chunk);
-  flushes_later_ = spares_others_;
+  flushes_later_ = spares_others_ && others_flushes_.are_likely();
   if (flushes_later_) opening_ += "SET LOCAL synchronous_commit = off; ";
   may_look_ = sql_->may_go_straight() && !sql_->goes_straight();
 }
@@ -406,7 +406,8 @@ void PostgresTarget::wait_until_durable() {
   const std::string upto = std::exchange(unflushed_, "");
   if (upto.empty() || is_skipped("commit.flush")) return;
   connection_.attempt("wait until what was written to " + spec_.table + " is flushed");
-  may_flush_later_ ? wait_for_flush(connection_, upto) : flush_log(connection_);
+  if (!may_flush_later_) return flush_log(connection_);
+  others_flushes_.came(wait_for_flush(connection_, upto));
 }
 
 void PostgresTarget::rollback() noexcept {

@@ -14,6 +14,7 @@
 
 #include "core/target.h"
 #include "postgres/connection.h"
+#include "postgres/flush.h"
 #include "postgres/looks.h"
 #include "postgres/present_keys.h"
 #include "postgres/pushdown_sql.h"
@@ -84,6 +85,7 @@ class PostgresTarget : public Target {
   std::string moment_;            // of the question
   bool may_flush_later_ = false;  // by this server and this role
   bool spares_others_ = false;
+  OthersFlushes others_flushes_;
   bool flushes_later_ = false;  // the transaction's commit does not wait for it
   // What a session before this one committed may be seen, and not be flushed: it counts as written,
   // so the first commit of each session waits for all that came before it.

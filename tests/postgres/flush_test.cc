@@ -99,6 +99,19 @@ TEST_F(FlushTest, WhatNobodyWaitedForIsGone) {
   EXPECT_EQ(rows_after_a_crash(), "0");
 }
 
+// Where nobody else commits, a batch would wait in vain for others, each time anew.
+TEST_F(FlushTest, FlushesItselfOnceItHasWaitedInVain) {
+  CopyParts copied = parts();
+  copied.target->spare_others(true);
+  copy(copied);
+  copied.target->wait_until_durable();
+  server().execute("TRUNCATE b");
+
+  copy(copied);
+
+  EXPECT_EQ(rows_after_a_crash(), "5");
+}
+
 TEST_F(FlushTest, AnOrdinaryCommitNeedsNoWait) {
   CopyParts copied = parts();
 
