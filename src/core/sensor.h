@@ -49,7 +49,9 @@ class Sensor {
 struct ForegroundSample {
   bool is_somebody_there = true;         // in the last second or so
   std::optional<double> active;          // sessions at work right now; none where nobody tells
+  std::optional<double> writing;         // those of others that have written something, likewise
   std::optional<double> commit_seconds;  // of a small transaction; none where that is not allowed
+  std::optional<double> read_seconds;    // of a small read; none where nothing is read
   int backfills = 1;                     // that are at work on the server, this one counted
 };
 

@@ -12,7 +12,8 @@ constexpr std::chrono::milliseconds statement_timeout{5'000};
 // such a session counts as there as long as it is. Another backfill is no user.
 constexpr const char* others =
     "SELECT count(*) FILTER (WHERE a.state = 'active' OR a.state IS NULL AND a.backend_xmin IS NOT "
-    "NULL), count(*) FILTER (WHERE a.state IS NULL), max(a.state_change)::text FROM "
+    "NULL), count(*) FILTER (WHERE a.state IS NULL), max(a.state_change)::text, count(*) FILTER "
+    "(WHERE a.backend_xid IS NOT NULL) FROM "
     "pg_catalog.pg_stat_activity AS a WHERE "
     "a.datid IS NOT NULL AND a.usesysid IS NOT NULL AND coalesce(a.backend_type, 'client backend') "
     "= 'client backend' AND a.pid <> pg_catalog.pg_backend_pid() AND a.application_name NOT LIKE "
@@ -34,6 +35,10 @@ constexpr const char* backfills =
 
 constexpr const char* small_commit =
     "SELECT pg_catalog.pg_logical_emit_message(true, 'backfill', '')";
+
+double seconds_since(std::chrono::steady_clock::time_point began) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
 
 }  // namespace
 
@@ -75,8 +80,11 @@ void PostgresForegroundProbe::tell_at_work(bool is_at_work) {
 
 ForegroundSample PostgresForegroundProbe::sample() {
   connection_->attempt("look at others' load");
+  const auto began = std::chrono::steady_clock::now();
   const PgResult now = connection_->query("EXECUTE others");
   ForegroundSample sample;
+  sample.read_seconds = seconds_since(began);
+  sample.writing = static_cast<double>(now.integer(0, 3));
   const auto active = static_cast<double>(now.integer(0, 0));
   sample.active = active;
   // Who has begun or ended something since the last look was at work meanwhile.
@@ -109,7 +117,7 @@ void PostgresForegroundProbe::count_backfills() {
 double PostgresForegroundProbe::commit() {
   const auto began = std::chrono::steady_clock::now();
   connection_->command(small_commit);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return seconds_since(began);
 }
 
 }  // namespace backfill

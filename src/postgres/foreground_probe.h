@@ -1,9 +1,10 @@
 // postgres/foreground_probe.h
 //
 // What others on the server feel: how many sessions are at work, of which a mean tells by Little's
-// law how long they take; and how long a commit takes, by one that writes a few bytes of log and
-// nothing else (pg_logical_emit_message: no table, no privilege, and no trace but in the log). A
-// read would see nothing of the harm that a writer does: most of it is in the commits.
+// law how long they take; how long a read takes, by the question for these; and a commit, by one
+// that writes a few bytes of log and nothing else (pg_logical_emit_message: no table, no privilege,
+// and no trace but in the log). A read sees little of the harm that others who write are done: most
+// of it is in their commits.
 //
 // Backfills that are at work hold a shared advisory lock each, by which they count each other.
 

@@ -18,8 +18,13 @@ constexpr double kSamplesWanted = 12;                 // without us
 // seen of commits.
 constexpr double kSeenOfCommits = 0.5;
 
+// Commits are felt by who writes. Of sessions that do nothing else, more than half have written
+// something at any moment.
+constexpr double kAllWrite = 0.5;
+constexpr Duration kMemoryOfWriters = std::chrono::seconds(15);
+
 // How many sessions are at work tells of any statement, but is three times as uncertain as what
-// commits take: beside these it counts as far as it is sure, by so many standard errors.
+// one takes: beside these it counts as far as it is sure, by so many standard errors.
 constexpr double kSure = 1.5;
 
 }  // namespace
@@ -27,9 +32,20 @@ constexpr double kSure = 1.5;
 Foreground::Foreground(int samples_to_tell, TimePoint now)
     : samples_to_tell_(samples_to_tell),
       began_(now),
+      at_work_(kMemoryOfWriters),
+      writing_(kMemoryOfWriters),
       sampled_at_(now),
       somebody_at_(now),
       is_somebody_there_(samples_to_tell > 0) {}
+
+void Foreground::Statement::add(const std::optional<double>& sample, bool had_batches,
+                                TimePoint now) {
+  is_shown = sample.has_value();
+  if (!sample) return;
+  seconds.add(*sample, had_batches, now);
+  if (!had_batches) slow.add(*sample);
+  if (slow.tenth()) surge.add(*sample / std::max(*slow.tenth(), 1e-9), now);
+}
 
 void Foreground::add(const ForegroundSample& sample, Ours ours, TimePoint now) {
   sampled_at_ = now;
@@ -39,37 +55,48 @@ void Foreground::add(const ForegroundSample& sample, Ours ours, TimePoint now) {
   // At first nobody was seen, and nothing is known.
   const bool was_seen = somebody_at_ != began_;
   is_somebody_there_ = was_seen ? now - somebody_at_ < kThere : samples_ < samples_to_tell_;
-  if (!is_somebody_there_ || ours == Ours::unclear) return;
+  if (!is_somebody_there_) return;
+  shows_writing_ = sample.active && sample.writing;
+  if (shows_writing_) {
+    at_work_.add(*sample.active, now);
+    writing_.add(*sample.writing, now);
+  }
+  if (ours == Ours::unclear) return;
   const bool had_batches = ours == Ours::batch;
   shows_active_ = sample.active.has_value();
   if (sample.active) active_.add(*sample.active, had_batches, now);
-  shows_commits_ = sample.commit_seconds.has_value();
-  if (!sample.commit_seconds) return;
-  commits_.add(*sample.commit_seconds, had_batches, now);
-  if (!had_batches) slow_.add(*sample.commit_seconds);
-  if (!slow_.tenth()) return;
-  surge_.add(*sample.commit_seconds / std::max(*slow_.tenth(), 1e-9), now);
+  commits_.add(sample.commit_seconds, had_batches, now);
+  reads_.add(sample.read_seconds, had_batches, now);
 }
 
 bool Foreground::is_known(TimePoint now) const {
-  if (shows_commits_ && (!commits_.is_known(now) || !slow_.tenth())) return false;
+  if (commits_.is_shown && !commits_.is_known(now)) return false;
+  if (reads_.is_shown && !reads_.is_known(now)) return false;
   if (shows_active_ && !active_.is_known(now)) return false;
-  return shows_commits_ || shows_active_;
+  return commits_.is_shown || reads_.is_shown || shows_active_;
 }
 
 bool Foreground::lacks_base(TimePoint now) const {
   const auto lacks = [&](const Contrast& contrast) {
     return contrast.samples_without(now) < kSamplesWanted;
   };
-  if (shows_commits_ && (lacks(commits_) || !slow_.tenth())) return true;
-  if (shows_active_ && lacks(active_)) return true;
-  return !(shows_commits_ || shows_active_);
+  const auto lacks_of = [&](const Statement& statement) {
+    return statement.is_shown && (lacks(statement.seconds) || !statement.slow.tenth());
+  };
+  if (lacks_of(commits_) || lacks_of(reads_) || (shows_active_ && lacks(active_))) return true;
+  return !(commits_.is_shown || reads_.is_shown || shows_active_);
 }
 
 Duration Foreground::usual_wait() const {
   if (!is_somebody_there_) return Duration::zero();
   return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(slow_.tenth().value_or(0)));
+      std::chrono::duration<double>(commits_.slow.tenth().value_or(0)));
+}
+
+// All, where nobody tells.
+double Foreground::part_that_writes() const {
+  if (!shows_writing_ || at_work_.mean() <= 0) return 1;
+  return std::min(1.0, writing_.mean() / at_work_.mean() / kAllWrite);
 }
 
 std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePoint now) const {
@@ -92,22 +119,29 @@ std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePo
                      .is_of_ours = true,
                      .is_known = contrast.is_known(now)});
   };
+  const auto add_statement = [&](const char* signal, const char* name, const Statement& statement,
+                                 double limit, bool tells_surges) {
+    add(signal, statement.seconds, limit, false,
+        fmt::format("{} take {:.1f} ms while our batches run, {:.1f} ms else", name,
+                    statement.seconds.with() * 1000, statement.seconds.without() * 1000));
+    if (!tells_surges || !statement.surge.is_on()) return;
+    Signal& last = found.back();
+    last.is_surge = true;
+    last.reading.level = std::max(last.reading.level, 1.0);
+    last.reading.reason =
+        fmt::format("most of the last {} {} took over {:.1f} ms, as one in ten does else",
+                    Surge::kOf, name, statement.slow.tenth().value_or(0) * 1000);
+  };
   // A server that may not be written to shows no commits.
-  if (shows_commits_) {
-    add("commit_latency", commits_, kSeenOfCommits * of_all, false,
-        fmt::format("commits take {:.1f} ms while our batches run, {:.1f} ms else",
-                    commits_.with() * 1000, commits_.without() * 1000));
-    if (surge_.is_on()) {
-      Signal& signal = found.back();
-      signal.is_surge = true;
-      signal.reading.level = std::max(signal.reading.level, 1.0);
-      signal.reading.reason =
-          fmt::format("most of the last {} commits took over {:.1f} ms, as one in ten does else",
-                      Surge::kOf, slow_.tenth().value_or(0) * 1000);
-    }
+  const double writes = commits_.is_shown ? part_that_writes() : 0;
+  const bool most_write = writes >= 0.5;
+  if (commits_.is_shown) {
+    add_statement("commit_latency", "commits", commits_,
+                  kSeenOfCommits * of_all / std::max(writes, 1e-3), most_write);
   }
+  if (reads_.is_shown) add_statement("read_latency", "small reads", reads_, of_all, !most_write);
   if (shows_active_) {
-    add("active_sessions", active_, of_all, shows_commits_,
+    add("active_sessions", active_, of_all, commits_.is_shown || reads_.is_shown,
         fmt::format("{:.1f} sessions of others are at work while our batches run, {:.1f} else",
                     active_.with(), active_.without()));
   }

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/sensor.h"
@@ -37,17 +38,31 @@ class Foreground {
   std::vector<Signal> signals(double busy, double increase_max, TimePoint now) const;
 
  private:
+  // A statement like others', asked by the probe.
+  struct Statement {
+    bool is_shown = false;
+    Contrast seconds;
+    SlowValues slow;  // without us
+    Surge surge;      // of slow ones
+
+    void add(const std::optional<double>& sample, bool had_batches, TimePoint now);
+    bool is_known(TimePoint now) const { return seconds.is_known(now) && slow.tenth(); }
+  };
+
+  double part_that_writes() const;
+
   const int samples_to_tell_;
   const TimePoint began_;
-  Contrast commits_;  // seconds
-  SlowValues slow_;   // of them, without us
-  Surge surge_;       // of slow ones
-  Contrast active_;   // sessions
+  Statement commits_;
+  Statement reads_;
+  Contrast active_;     // sessions
+  RecentMean at_work_;  // the same, whatever of ours ran
+  RecentMean writing_;  // those of them that write
   TimePoint sampled_at_;
   TimePoint somebody_at_;
   bool is_somebody_there_;
-  bool shows_commits_ = false;
   bool shows_active_ = false;
+  bool shows_writing_ = false;
   int samples_ = 0;
   int backfills_ = 1;  // that share what others may lose
 };

@@ -58,6 +58,20 @@ TEST_F(ForegroundProbeTest, CountsOneInAnotherDatabase) {
   EXPECT_EQ(backfills(2), 2);
 }
 
+// Such commits are felt by nobody but who writes.
+TEST_F(ForegroundProbeTest, TellsWhoHasWrittenFromWhoReads) {
+  server_.execute("BEGIN");
+  server_.execute("SELECT pg_current_snapshot()");
+  const ForegroundSample reading = first_.sample();
+  server_.execute("SELECT pg_current_xact_id()");
+  const ForegroundSample writing = first_.sample();
+  server_.execute("COMMIT");
+
+  EXPECT_EQ(reading.writing, 0);
+  EXPECT_EQ(writing.writing, 1);
+  EXPECT_GT(writing.read_seconds, 0);
+}
+
 TEST_F(ForegroundProbeTest, CountsNoneWhoseConnectionWasLost) {
   first_.tell_at_work(true);
   second_.tell_at_work(true);

@@ -35,6 +35,14 @@ class ForegroundTest : public ::testing::Test {
     return sample;
   }
 
+  // Of two sessions at work, so many have written.
+  static ForegroundSample statements(double writing, double commit_seconds, double read_seconds) {
+    ForegroundSample all = sample(2, commit_seconds);
+    all.writing = writing;
+    all.read_seconds = read_seconds;
+    return all;
+  }
+
   const std::uint64_t seed_ = std::random_device{}();
   TimePoint now_{seconds(1000)};
   Foreground others_{3, now_ - seconds(1)};
@@ -44,6 +52,7 @@ class ForegroundTest : public ::testing::Test {
     std::gamma_distribution<double> spread(2, 0.5);
     if (sample.active) sample.active = *sample.active * spread(random_);
     if (sample.commit_seconds) sample.commit_seconds = *sample.commit_seconds * spread(random_);
+    if (sample.read_seconds) sample.read_seconds = *sample.read_seconds * spread(random_);
     return sample;
   }
 
@@ -63,6 +72,21 @@ TEST_F(ForegroundTest, TellsBySessionsAtWorkWhereNothingMayBeCommitted) {
 
   EXPECT_FALSE(level("commit_latency"));
   EXPECT_NEAR(*level("active_sessions"), 2.5, 1.5);
+}
+
+TEST_F(ForegroundTest, TellsByReadsWhereNobodyWrites) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  pass(seconds(20), statements(0, 0.004, 0.00045), statements(0, 0.001, 0.0003));
+
+  EXPECT_LT(*level("commit_latency"), 0.1) << "that nobody waits for";
+  EXPECT_NEAR(*level("read_latency"), 2.5, 1.5);
+}
+
+TEST_F(ForegroundTest, CountsCommitsByThePartOfOthersThatWrite) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  pass(seconds(20), statements(0.25, 0.003, 0.0003), statements(0.25, 0.002, 0.0003));
+
+  EXPECT_NEAR(*level("commit_latency"), 1.25, 0.75) << "a quarter of what half and more make it";
 }
 
 // Every other time nobody is at work: what a tenth more at the other times tells is not sure.
@@ -102,6 +126,22 @@ TEST_F(ForegroundTest, SeesASurgeWhoeverMadeIt) {
   }
 
   EXPECT_TRUE(others_.signals(1, 0.2, now_).front().is_surge);
+}
+
+TEST_F(ForegroundTest, SeesASurgeOfReadsOnlyWhereFewWrite) {
+  const auto is_surge = [&](double writing) {
+    pass(seconds(60), statements(writing, 0.002, 0.0003), statements(writing, 0.002, 0.0003));
+    for (int i = 0; i < 8; ++i) {
+      now_ += milliseconds(100);
+      others_.add(statements(writing, 0.002, 0.005), Foreground::Ours::none, now_);
+    }
+    bool found = false;
+    for (const Signal& signal : others_.signals(1, 0.2, now_)) found |= signal.is_surge;
+    return found;
+  };
+
+  EXPECT_TRUE(is_surge(0));
+  EXPECT_FALSE(is_surge(2));
 }
 
 TEST_F(ForegroundTest, SteersNothingOnceNobodyIsThereAnyMore) {
