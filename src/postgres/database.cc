@@ -98,7 +98,7 @@ std::vector<std::string> PostgresDatabase::describe_watch(const WatchSpec& spec)
   const PgResult role = connection_.query(
       "SELECT current_user, pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')");
   std::string seen =
-      "others' commits and sessions at work, sessions that wait for a lock of ours, free "
+      "others' commits, reads and sessions at work, sessions that wait for a lock of ours, free "
       "connections";
   if (spec.is_written) {
     seen += spec.replicas.empty() ? ", replicas of pg_stat_replication"

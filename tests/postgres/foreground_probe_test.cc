@@ -58,18 +58,24 @@ TEST_F(ForegroundProbeTest, CountsOneInAnotherDatabase) {
   EXPECT_EQ(backfills(2), 2);
 }
 
-// Such commits are felt by nobody but who writes.
+// A commit is felt by nobody but who writes. Any role may see who does.
 TEST_F(ForegroundProbeTest, TellsWhoHasWrittenFromWhoReads) {
-  server_.execute("BEGIN");
-  server_.execute("SELECT pg_current_snapshot()");
-  const ForegroundSample reading = first_.sample();
-  server_.execute("SELECT pg_current_xact_id()");
-  const ForegroundSample writing = first_.sample();
-  server_.execute("COMMIT");
+  server_.execute("CREATE ROLE watcher LOGIN");
+  PostgresForegroundProbe watcher(server_.url("watcher"), "another", "target");
+  watcher.reconnect();
 
-  EXPECT_EQ(reading.writing, 0);
-  EXPECT_EQ(writing.writing, 1);
-  EXPECT_GT(writing.read_seconds, 0);
+  for (PostgresForegroundProbe* probe : {&first_, &watcher}) {
+    server_.execute("BEGIN");
+    server_.execute("SELECT pg_current_snapshot()");
+    const ForegroundSample reading = probe->sample();
+    server_.execute("SELECT pg_current_xact_id()");
+    const ForegroundSample writing = probe->sample();
+    server_.execute("COMMIT");
+
+    EXPECT_EQ(reading.writing, 0);
+    EXPECT_EQ(writing.writing, 1);
+    EXPECT_GT(writing.read_seconds, 0);
+  }
 }
 
 TEST_F(ForegroundProbeTest, CountsNoneWhoseConnectionWasLost) {

@@ -34,7 +34,8 @@ std::vector<Step> trace(const std::string& file_name) {
       Signal signal;
       signal.reading.signal = name;
       signal.reading.reason = name;
-      const bool steers = name == "commit_latency" || name == "active_sessions";
+      const bool steers =
+          name == "commit_latency" || name == "read_latency" || name == "active_sessions";
       signal.reading.kind = steers                ? SignalKind::steering
                             : name == "lock_wait" ? SignalKind::stop
                                                   : SignalKind::budget;
