@@ -21,7 +21,7 @@ constexpr double kSeenOfCommits = 0.5;
 // Commits are felt by who writes. Of sessions that do nothing else, more than half have written
 // something at any moment.
 constexpr double kAllWrite = 0.5;
-constexpr Duration kMemoryOfWriters = std::chrono::seconds(15);
+constexpr Duration kMemoryOfWriters = std::chrono::seconds(3);  // who begins to is found soon
 
 // How many sessions are at work tells of any statement, but is three times as uncertain as what
 // one takes: beside these it counts as far as it is sure, by so many standard errors.
@@ -122,7 +122,7 @@ std::vector<Signal> Foreground::signals(double busy, double increase_max, TimePo
   const auto add_statement = [&](const char* signal, const char* name, const Statement& statement,
                                  double limit, bool tells_surges) {
     add(signal, statement.seconds, limit, false,
-        fmt::format("{} take {:.1f} ms while our batches run, {:.1f} ms else", name,
+        fmt::format("{} take {:.2f} ms while our batches run, {:.2f} ms else", name,
                     statement.seconds.with() * 1000, statement.seconds.without() * 1000));
     if (!tells_surges || !statement.surge.is_on()) return;
     Signal& last = found.back();

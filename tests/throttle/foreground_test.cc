@@ -49,7 +49,7 @@ class ForegroundTest : public ::testing::Test {
 
  private:
   ForegroundSample spread(ForegroundSample sample) {
-    std::gamma_distribution<double> spread(2, 0.5);
+    std::gamma_distribution<double> spread(8, 0.125);
     if (sample.active) sample.active = *sample.active * spread(random_);
     if (sample.commit_seconds) sample.commit_seconds = *sample.commit_seconds * spread(random_);
     if (sample.read_seconds) sample.read_seconds = *sample.read_seconds * spread(random_);
@@ -87,6 +87,14 @@ TEST_F(ForegroundTest, CountsCommitsByThePartOfOthersThatWrite) {
   pass(seconds(20), statements(0.25, 0.003, 0.0003), statements(0.25, 0.002, 0.0003));
 
   EXPECT_NEAR(*level("commit_latency"), 1.25, 0.75) << "a quarter of what half and more make it";
+}
+
+TEST_F(ForegroundTest, CountsCommitsSoonOnceOthersWrite) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
+  pass(seconds(20), statements(0, 0.003, 0.0003), statements(0, 0.002, 0.0003));
+  pass(seconds(2), statements(2, 0.003, 0.0003), statements(2, 0.002, 0.0003));
+
+  EXPECT_GT(*level("commit_latency"), 2.5) << "of 5";
 }
 
 // Every other time nobody is at work: what a tenth more at the other times tells is not sure.
@@ -130,7 +138,7 @@ TEST_F(ForegroundTest, SeesASurgeWhoeverMadeIt) {
 
 TEST_F(ForegroundTest, SeesASurgeOfReadsOnlyWhereFewWrite) {
   const auto is_surge = [&](double writing) {
-    pass(seconds(60), statements(writing, 0.002, 0.0003), statements(writing, 0.002, 0.0003));
+    pass(seconds(20), statements(writing, 0.002, 0.0003), statements(writing, 0.002, 0.0003));
     for (int i = 0; i < 8; ++i) {
       now_ += milliseconds(100);
       others_.add(statements(writing, 0.002, 0.005), Foreground::Ours::none, now_);
