@@ -31,6 +31,13 @@ RowBook::RowBook(std::int64_t rows) : entries_(static_cast<std::size_t>(rows) + 
   for (std::int64_t id = 1; id <= rows; ++id) entry(id).is_there = Tables::is_there_at_first(id);
 }
 
+void RowBook::note_dual_write(std::chrono::nanoseconds took) {
+  const std::int64_t ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  std::int64_t so_far = longest_dual_write_ms;
+  while (so_far < ms && !longest_dual_write_ms.compare_exchange_weak(so_far, ms)) {
+  }
+}
+
 Writer::Writer(const Tables& tables, RowBook& book, DualWrite form, std::uint64_t seed)
     : tables_(tables),
       book_(book),
@@ -97,10 +104,12 @@ std::optional<RowWrite> Writer::pick_write(std::int64_t id, bool is_there) {
 
 void Writer::carry_out(const RowWrite& write) {
   if (form_.in_one_transaction && !tables_.is_in_place()) return write_together(write);
+  const auto began = std::chrono::steady_clock::now();
   write_source(write);
   if (tables_.is_in_place()) return;
   dawdle(20, 4);
   write_target(write);
+  book_.note_dual_write(std::chrono::steady_clock::now() - began);
 }
 
 void Writer::write_together(const RowWrite& write) {
@@ -201,6 +210,14 @@ void Traffic::follow_frontier(const std::stop_token& stop) {
     }
     pause(std::chrono::milliseconds(10));
   }
+}
+
+std::chrono::milliseconds Traffic::take_longest_dual_write() {
+  // Whose row nobody writes to has none under way.
+  for (std::int64_t id = 1; id <= book_.rows(); ++id) {
+    const std::lock_guard lock(book_.entry(id).mutex);
+  }
+  return std::chrono::milliseconds(book_.longest_dual_write_ms.exchange(0));
 }
 
 TrafficReport Traffic::stop() {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <mutex>
@@ -53,8 +54,10 @@ class RowBook {
   std::int64_t rows() const { return static_cast<std::int64_t>(entries_.size()) - 1; }
 
   std::int64_t next_version() { return ++version_; }
+  void note_dual_write(std::chrono::nanoseconds took);
 
-  std::atomic<std::int64_t> frontier{0};  // the key that the backfill is at
+  std::atomic<std::int64_t> frontier{0};               // the key that the backfill is at
+  std::atomic<std::int64_t> longest_dual_write_ms{0};  // of those in two transactions
 
  private:
   std::vector<Entry> entries_;
@@ -93,6 +96,10 @@ class Writer {
 class Traffic {
  public:
   Traffic(const Tables& tables, int threads, std::uint64_t seed);
+
+  // How long a dual write in two transactions has taken at most since the last call, those that are
+  // under way included.
+  std::chrono::milliseconds take_longest_dual_write();
 
   // Every thread ends the write it is at, and its repair. Throws what went wrong in one of them.
   TrafficReport stop();

@@ -18,6 +18,7 @@ namespace backfill {
 namespace {
 
 constexpr std::int64_t rows = 3000;
+constexpr std::chrono::seconds settle{2};  // the application takes no longer between two writes
 
 // Passes over each case; the long form says so by the environment.
 int passes() {
@@ -52,9 +53,22 @@ std::string list_of(const JobOnDisk& job) { return (job.folder() / "list.jsonl")
 
 ProgramEnd verify(const JobOnDisk& job, const JobOnDisk::Words& more = {},
                   const std::string& failpoints = "") {
-  JobOnDisk::Words words{"--settle=2s", "--json", "--list", list_of(job)};
+  JobOnDisk::Words words{"--settle=" + std::to_string(settle.count()) + "s", "--json", "--list",
+                         list_of(job)};
   words.insert(words.end(), more.begin(), more.end());
   return job.call("verify", words, {{"BACKFILL_FAILPOINTS", failpoints}});
+}
+
+// A machine that stalls may make the application break that promise: then what is found says
+// nothing, and it is looked again.
+ProgramEnd verify_beside(Traffic& traffic, const JobOnDisk& job) {
+  for (int again = 10;; --again) {
+    traffic.take_longest_dual_write();
+    ProgramEnd end = verify(job);
+    const std::chrono::milliseconds longest = traffic.take_longest_dual_write();
+    if (longest < settle || again == 0) return end;
+    std::cout << "a dual write took " << longest.count() << " ms; again" << std::endl;
+  }
 }
 
 // `kind key` of every difference.
@@ -80,7 +94,7 @@ TEST_P(VerifyUnderLiveWrites, FindsWhatIsWrongAndNothingElse) {
 
   std::int64_t transient = 0;
   for (int pass = 0; pass < passes(); ++pass) {
-    const ProgramEnd end = verify(job);
+    const ProgramEnd end = verify_beside(traffic, job);
     EXPECT_EQ(end.exit_code, 0) << "pass " << pass << end << read_file(list_of(job));
     transient += nlohmann::json::parse(end.out)["rows"]["transient"].get<std::int64_t>();
   }
@@ -98,7 +112,7 @@ TEST_P(VerifyUnderLiveWrites, FindsWhatIsWrongAndNothingElse) {
                ", 5, 'nobody')");
   const std::set<std::string> planted{"missing " + missing, "different " + different,
                                       "extra " + extra};
-  EXPECT_EQ(verify(job).exit_code, 5);
+  EXPECT_EQ(verify_beside(traffic, job).exit_code, 5);
   EXPECT_EQ(listed(job), planted);
   const ProgramEnd killed = verify(job, {}, "verify.after_compare=crash@50");
   EXPECT_EQ(killed.signal, SIGKILL) << killed;
@@ -107,7 +121,7 @@ TEST_P(VerifyUnderLiveWrites, FindsWhatIsWrongAndNothingElse) {
 
   const ProgramEnd mended = job.call("reconcile", {"--settle=2s", "--delete-extra"});
   EXPECT_EQ(mended.exit_code, 0) << mended;
-  EXPECT_EQ(verify(job).exit_code, 0);
+  EXPECT_EQ(verify_beside(traffic, job).exit_code, 0);
 
   traffic.stop();
   EXPECT_EQ(find_failures(tables).display(), "none");
