@@ -27,6 +27,16 @@ std::unique_ptr<Database> connect(const std::string& url, const std::string& job
   }
 }
 
+// Both ends of one database are looked at over one connection.
+std::unique_ptr<Database> connect_target(const Job& job, const Database& source,
+                                         const std::shared_ptr<OwnTransactions>& own) {
+  const auto* same = dynamic_cast<const PostgresDatabase*>(&source);
+  if (same != nullptr && job.source.url == job.target.url) {
+    return std::make_unique<PostgresDatabase>(*same, "target");
+  }
+  return connect(job.target.url, job.name, "target", ExitCode::target_unreachable, own);
+}
+
 // A connection that is not there in the end says which one it was.
 template <class Make>
 auto reach(ExitCode unreachable, const Make& make) {
@@ -270,7 +280,7 @@ Assembly assemble(const Job& job, Purpose purpose) {
   assembly.job = job;
   const auto own = std::make_shared<OwnTransactions>();
   assembly.source = connect(job.source.url, job.name, "source", ExitCode::source_unreachable, own);
-  assembly.target = connect(job.target.url, job.name, "target", ExitCode::target_unreachable, own);
+  assembly.target = connect_target(job, *assembly.source, own);
 
   LayoutRequest request;
   look(ExitCode::source_unreachable, [&] {

@@ -37,12 +37,14 @@ std::string new_run_id() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
-SavedRun new_run(const Assembly& assembly) {
+// The source that finds where it ends is left for its planner.
+SavedRun new_run(const Assembly& assembly, std::unique_ptr<Source>& source) {
   SavedRun run;
   run.run_id = new_run_id();
   run.started_at = run.updated_at = utc_now();
   run.estimated_total = assembly.source_table.estimated_rows;
-  run.end_key = make_source(assembly)->last_key();
+  source = make_source(assembly);
+  run.end_key = source->last_key();
   return run;
 }
 
@@ -308,9 +310,10 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
     return finish_again(store, *saved, job, assembly.fingerprint, outlets.summary);
   }
   log_decision(log, decision);
+  std::unique_ptr<Source> source;
   SavedRun start = decision.kind == StartKind::resumed
                        ? resumed_run(*saved, decision)
-                       : patiently([&] { return new_run(assembly); });
+                       : patiently([&] { return new_run(assembly, source); });
   // What a forgotten run left in doubt is in the target all the same.
   const bool same_rows = saved && saved_fields == assembly.fingerprint;
   if (decision.kind == StartKind::fresh && same_rows) start.in_doubt = saved->in_doubt;
@@ -322,6 +325,7 @@ ExitCode run_job(const Options& options, const Job& loaded, CheckpointStore& sto
     begin_run(made, start, decision.kind, options.start.restart, assembly, store);
     return made;
   });
+  parts.source = std::move(source);
   log_start(log, assembly, start, decision.kind);
 
   const auto on_end = [&](const RunOutcome& ended) {

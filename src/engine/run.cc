@@ -83,9 +83,12 @@ RunOutcome Run::execute() {
   try {
     std::unique_ptr<Source> source;
     const DoneRanges done = patiently([&] {
-      source = parts_.make_source();
+      std::unique_ptr<Source> asked =
+          parts_.source ? std::move(parts_.source) : parts_.make_source();
       const auto ledger = parts_.ledger ? parts_.ledger->ranges() : std::vector<LedgerRange>();
-      return merge_done_ranges(*source, start_watermark_, done_ahead_, ledger);
+      DoneRanges found = merge_done_ranges(*asked, start_watermark_, done_ahead_, ledger);
+      source = std::move(asked);
+      return found;
     });
     ledger_rows_ = done.ledger_rows;
 

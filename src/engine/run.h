@@ -49,8 +49,8 @@ std::optional<std::string> over_rejected_limit(const SavedRun& run, const RunOpt
 
 // What a run is made of; assemble.cc makes it.
 struct RunParts {
-  std::function<std::unique_ptr<Source>()>
-      make_source;  // for the planner; called in its thread's owner
+  std::unique_ptr<Source> source;  // the planner's; none: make_source() makes it
+  std::function<std::unique_ptr<Source>()> make_source;
   std::function<ChunkRunner::Parts()> make_runner_parts;  // for a worker; called in its thread
   std::unique_ptr<Ledger> ledger;                         // none: no ledger is kept
   std::unique_ptr<RunnerLock> lock;

@@ -47,6 +47,16 @@ std::vector<const char*> texts(const PgParameters& parameters) {
 
 void drop_notice(void*, const PGresult*) {}
 
+// Whether the user chose settings: in the URL, a service file or PGOPTIONS.
+bool has_options(PGconn* connection) {
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> all(PQconninfo(connection),
+                                                                           PQconninfoFree);
+  for (const PQconninfoOption* each = all.get(); each && each->keyword; ++each) {
+    if (std::string_view(each->keyword) == "options") return each->val && *each->val != '\0';
+  }
+  return true;  // not known
+}
+
 std::string field(const PGresult* result, int code) {
   const char* text = result ? PQresultErrorField(result, code) : nullptr;
   return text ? one_line(text) : "";
@@ -129,9 +139,14 @@ void PgConnection::disconnect() noexcept {
 // One round trip sets what this server's version knows. What the user chose in the URL's
 // `options` stays, except where values would change their text form or rows could be hidden.
 void PgConnection::set_up_session() {
-  const PgResult settings = query(fmt::format(
-      "SELECT s.name, pg_catalog.set_config(s.name, CASE WHEN v.must OR s.source <> 'client' "
-      "THEN v.value ELSE pg_catalog.current_setting(s.name) END, false) FROM (VALUES "
+  std::string chosen;
+  if (has_options(connection_)) {
+    chosen =
+        " AND (v.must OR NOT EXISTS (SELECT FROM pg_catalog.pg_settings AS s WHERE s.name "
+        "OPERATOR(pg_catalog.=) v.name AND s.source OPERATOR(pg_catalog.=) 'client'))";
+  }
+  query(fmt::format(
+      "SELECT pg_catalog.set_config(v.name, v.value, false) FROM (VALUES "
       "('TimeZone', 'UTC', true), ('DateStyle', 'ISO, YMD', true), "
       "('IntervalStyle', 'postgres', true), ('extra_float_digits', '1', true), "
       "('bytea_output', 'hex', true), ('standard_conforming_strings', 'on', true), "
@@ -147,12 +162,13 @@ void PgConnection::set_up_session() {
       "('tcp_keepalives_idle', '15', false), ('tcp_keepalives_interval', '5', false), "
       "('tcp_keepalives_count', '4', false), ('tcp_user_timeout', '40s', false), "
       "('idle_session_timeout', '0', false)) AS v(name, value, must) "
-      "JOIN pg_catalog.pg_settings AS s ON s.name OPERATOR(pg_catalog.=) v.name",
+      "WHERE pg_catalog.current_setting(v.name, true) IS NOT NULL{}",
       session_.read_only ? "('default_transaction_read_only', 'on', true), " : "",
-      session_.statement_timeout.count()));
+      session_.statement_timeout.count(), chosen));
   const PgResult now = query(
-      "SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time()), (SELECT s.setting "
-      "FROM pg_catalog.pg_settings AS s WHERE s.name = 'statement_timeout')");
+      "SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time()), (extract(epoch FROM "
+      "pg_catalog.current_setting('statement_timeout')::pg_catalog.interval) "
+      "OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8");
   server_ = now.text(0, 0);
   const milliseconds statement_timeout{now.integer(0, 1)};
   // Without a statement timeout only the kernel's keepalives tell a dead network.

@@ -26,43 +26,50 @@ PostgresDatabase::PostgresDatabase(std::string url, std::string job, const std::
       job_(std::move(job)),
       role_(role),
       own_(std::move(own)),
-      connection_(url_, job_, role, {.read_only = true}) {}
+      connection_(std::make_shared<PgConnection>(url_, job_, role, PgSession{.read_only = true})) {}
+
+PostgresDatabase::PostgresDatabase(const PostgresDatabase& other, std::string role)
+    : url_(other.url_),
+      job_(other.job_),
+      role_(std::move(role)),
+      own_(other.own_),
+      connection_(other.connection_) {}
 
 TableFacts PostgresDatabase::inspect(const std::string& table, const std::vector<std::string>& key,
                                      const std::string& where) {
-  return inspect_table(connection_, table, key, where);
+  return inspect_table(*connection_, table, key, where);
 }
 
 std::vector<ReadColumn> PostgresDatabase::type_columns(const TableFacts& table,
                                                        const std::vector<std::string>& items) {
-  return backfill::type_columns(connection_, table, items);
+  return backfill::type_columns(*connection_, table, items);
 }
 
 std::optional<Column> PostgresDatabase::row_version() const { return row_version_column(); }
 
 std::string PostgresDatabase::why_not_validated() {
-  connection_.attempt("ask whether the source is a standby");
-  const bool is_standby = connection_.query("SELECT pg_catalog.pg_is_in_recovery()").boolean(0, 0);
+  connection_->attempt("ask whether the source is a standby");
+  const bool is_standby = connection_->query("SELECT pg_catalog.pg_is_in_recovery()").boolean(0, 0);
   return is_standby ? "the source is a standby, which shows what its primary did only later" : "";
 }
 
 void PostgresDatabase::check_source(const TableFacts& table, const ReadSpec& spec) {
-  refuse_shared_sessions(connection_, url_, job_);
-  check_read(connection_, table, spec.columns, spec.validates);
-  if (spec.locks) check_lock(connection_, table);
+  refuse_shared_sessions(*connection_, url_, job_);
+  check_read(*connection_, table, spec.columns, spec.validates);
+  if (spec.locks) check_lock(*connection_, table);
 }
 
 void PostgresDatabase::check_target(const TableFacts& table, const WriteSpec& spec) {
-  refuse_shared_sessions(connection_, url_, job_);
+  refuse_shared_sessions(*connection_, url_, job_);
   const bool needs_temp =
       spec.mode != WriteMode::insert || spec.levels || !conversions(spec).empty();
-  check_write(connection_, table, spec.mode, spec.columns, spec.levels, needs_temp);
+  check_write(*connection_, table, spec.mode, spec.columns, spec.levels, needs_temp);
 }
 
 // The rows in doubt are staged there, so that the server says what a write would make of them.
 void PostgresDatabase::check_compared(const TableFacts& table, const ReadSpec& spec) {
   check_source(table, spec);
-  check_stage(connection_, table);
+  check_stage(*connection_, table);
 }
 
 std::vector<std::string> PostgresDatabase::conversions(const WriteSpec& spec) const {
@@ -91,11 +98,11 @@ std::unique_ptr<RunnerLock> PostgresDatabase::make_runner_lock() const {
   return std::make_unique<PostgresRunnerLock>(url_, job_);
 }
 
-std::string PostgresDatabase::server() const { return connection_.server(); }
+std::string PostgresDatabase::server() const { return connection_->server(); }
 
 std::vector<std::string> PostgresDatabase::describe_watch(const WatchSpec& spec) {
-  connection_.attempt("ask what may be seen of others");
-  const PgResult role = connection_.query(
+  connection_->attempt("ask what may be seen of others");
+  const PgResult role = connection_->query(
       "SELECT current_user, pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')");
   std::string seen =
       "others' commits, reads and sessions at work, sessions that wait for a lock of ours, free "

@@ -19,6 +19,8 @@ class PostgresDatabase : public Database {
   // `role` says in messages which end it is: `source` or `target`. Both ends of a job share `own`.
   PostgresDatabase(std::string url, std::string job, const std::string& role,
                    std::shared_ptr<OwnTransactions> own = std::make_shared<OwnTransactions>());
+  // The same database as the other end, over the connection that is there.
+  PostgresDatabase(const PostgresDatabase& other, std::string role);
 
   TableFacts inspect(const std::string& table, const std::vector<std::string>& key,
                      const std::string& where) override;
@@ -48,7 +50,7 @@ class PostgresDatabase : public Database {
   const std::string job_;
   const std::string role_;
   const std::shared_ptr<OwnTransactions> own_;
-  PgConnection connection_;
+  const std::shared_ptr<PgConnection> connection_;
 };
 
 }  // namespace backfill

@@ -78,8 +78,8 @@ class ArchiverGauge : public PostgresGauge {
         "pg_catalog.div(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0'), "
         "s.size)::bigint - (('x' || substr(a.last_archived_wal, 9, 8))::bit(32)::bigint * "
         "(4294967296 / s.size) + ('x' || substr(a.last_archived_wal, 17, 8))::bit(32)::bigint) - 1 "
-        "END FROM pg_catalog.pg_stat_archiver AS a, (SELECT setting::bigint AS size FROM "
-        "pg_catalog.pg_settings WHERE name = 'wal_segment_size') AS s");
+        "END FROM pg_catalog.pg_stat_archiver AS a, (SELECT pg_catalog.pg_size_bytes("
+        "pg_catalog.current_setting('wal_segment_size')) AS size) AS s");
     if (now.rows() == 0 || now.is_null(0, 0)) return {};
     const auto waiting = static_cast<double>(std::max<std::int64_t>(0, now.integer(0, 0)));
     return {
@@ -129,10 +129,9 @@ class ConnectionGauge : public PostgresGauge {
 
   std::vector<Reading> read(PgConnection& connection) override {
     const PgResult now = connection.query_prepared(
-        "SELECT s.setting::int, s.setting::int - (SELECT setting::int FROM pg_catalog.pg_settings "
-        "WHERE name = 'superuser_reserved_connections') - (SELECT sum(numbackends) FROM "
-        "pg_catalog.pg_stat_database) FROM pg_catalog.pg_settings AS s WHERE s.name = "
-        "'max_connections'");
+        "SELECT s.most, s.most - pg_catalog.current_setting('superuser_reserved_connections')::int "
+        "- (SELECT sum(numbackends) FROM pg_catalog.pg_stat_database) FROM (SELECT "
+        "pg_catalog.current_setting('max_connections')::int AS most) AS s");
     const auto all = static_cast<double>(now.integer(0, 0));
     const auto left = static_cast<double>(std::max<std::int64_t>(0, now.integer(0, 1)));
     const double wanted = std::clamp(all / 10, kFreeMin + 1, 10.0);

@@ -32,9 +32,9 @@ void PostgresRunnerLock::begin_session() {
   flag_is_up_ = false;
   connection_.attempt("lock job " + job_);
   connection_.query(fmt::format(
-      "SELECT pg_catalog.set_config(s.name, v.value, false) FROM (VALUES ('lock_timeout', '{}ms'), "
-      "('idle_session_timeout', '{}ms')) AS v(name, value) JOIN pg_catalog.pg_settings AS s ON "
-      "s.name OPERATOR(pg_catalog.=) v.name",
+      "SELECT pg_catalog.set_config(v.name, v.value, false) FROM (VALUES ('lock_timeout', '{}ms'), "
+      "('idle_session_timeout', '{}ms')) AS v(name, value) WHERE "
+      "pg_catalog.current_setting(v.name, true) IS NOT NULL",
       times_.patience.count(), times_.silence_max.count()));
 }
 
